@@ -1,0 +1,126 @@
+# backfilld: `make help` lists what there is. Everything is built under build/, one folder a variant.
+CC ?= gcc
+VARIANT ?=
+BUILD := build$(if $(VARIANT),/$(VARIANT))
+SANITIZE ?=
+FAILPOINTS ?=
+COVERAGE ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+PKG_CONFIG ?= pkg-config
+
+LIBS_COMMON := jansson libconfig libprotobuf-c
+LIBS_DAEMON := libpq libsystemd
+CPPFLAGS += -I. -D_GNU_SOURCE $(if $(FAILPOINTS),-DBACKFILLD_FAILPOINTS=1)
+CFLAGS ?= -O2 -g
+override CFLAGS += -std=c17 -fstack-protector-strong -Wall -Wextra -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wconversion -Wformat=2 -Wvla -Werror -pthread \
+	$(shell $(PKG_CONFIG) --cflags $(LIBS_COMMON) $(LIBS_DAEMON))
+LDLIBS_COMMON := $(shell $(PKG_CONFIG) --libs $(LIBS_COMMON)) -lpg_query -lm
+LDLIBS_DAEMON := $(shell $(PKG_CONFIG) --libs $(LIBS_DAEMON)) -lev
+ifneq ($(SANITIZE),)
+override CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=$(SANITIZE)
+else
+CPPFLAGS += -D_FORTIFY_SOURCE=2
+endif
+ifneq ($(COVERAGE),)
+override CFLAGS += --coverage -O0 -U_FORTIFY_SOURCE
+override LDFLAGS += --coverage
+endif
+
+COMMON_SRC := $(wildcard \
+	common/catalogue.c \
+	common/duration.c \
+	common/error.c \
+	common/jobfile.c \
+	common/keytable.c \
+	common/mem.c \
+	common/rpc.c \
+	common/sqlcheck.c \
+	common/strbuf.c)
+
+DAEMON_SRC := $(wildcard \
+	daemon/base/clock.c \
+	daemon/base/config.c \
+	daemon/base/failpoint.c \
+	daemon/base/log.c \
+	daemon/base/notify.c \
+	daemon/daemon.c \
+	daemon/engine/dialect_postgres.c \
+	daemon/engine/engine.c \
+	daemon/engine/explain.c \
+	daemon/engine/postgres.c \
+	daemon/engine/shape.c \
+	daemon/job/batch.c \
+	daemon/job/checkpoint.c \
+	daemon/job/claim.c \
+	daemon/job/events.c \
+	daemon/job/job.c \
+	daemon/job/job_state.c \
+	daemon/job/plan.c \
+	daemon/job/preflight.c \
+	daemon/job/scheduler.c \
+	daemon/job/transaction.c \
+	daemon/serve/audit.c \
+	daemon/serve/commands.c \
+	daemon/serve/control.c \
+	daemon/throttle/decide.c \
+	daemon/throttle/lag.c \
+	daemon/throttle/pace.c \
+	daemon/throttle/stop_file.c \
+	daemon/throttle/throttle.c)
+
+CTL_SRC := $(wildcard \
+	ctl/connect.c \
+	ctl/progress.c \
+	ctl/render_json.c \
+	ctl/render_table.c)
+
+UNIT_TESTS := $(sort $(wildcard tests/unit/test_*.c tests/sim/sim_*.c))
+SQL_FILES := $(sort $(wildcard sql/*/*.sql))
+
+COMMON_OBJ := $(COMMON_SRC:%.c=$(BUILD)/%.o)
+DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o) $(BUILD)/gen/sql_embedded.o
+CTL_OBJ := $(CTL_SRC:%.c=$(BUILD)/%.o)
+UNIT_BIN := $(UNIT_TESTS:tests/%.c=$(BUILD)/tests/%)
+
+.PHONY: all
+all: $(BUILD)/backfilld $(BUILD)/backfillctl ## build both programs into build/
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/gen/sql_embedded.c: $(SQL_FILES) sql/embed.sh
+	@mkdir -p $(@D)
+	sh sql/embed.sh $(SQL_FILES) >$@.tmp && mv $@.tmp $@
+
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libcommon.a: $(COMMON_OBJ)
+	@rm -f $@ && ar rcs $@ $^
+$(BUILD)/libdaemon.a: $(DAEMON_OBJ)
+	@rm -f $@ && ar rcs $@ $^
+$(BUILD)/libctl.a: $(CTL_OBJ)
+	@rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/backfilld: $(BUILD)/daemon/main.o $(BUILD)/libdaemon.a $(BUILD)/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS_DAEMON) $(LDLIBS_COMMON)
+$(BUILD)/backfillctl: $(BUILD)/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS_COMMON)
+
+# One program a test file; it links everything but the mains.
+$(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libdaemon.a $(BUILD)/libctl.a $(BUILD)/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_DAEMON) $(LDLIBS_COMMON)
+
+.PHONY: unit
+unit: $(UNIT_BIN) ## build and run the unit tests and simulations
+	@for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

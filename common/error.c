@@ -1,0 +1,65 @@
+#include "common/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+bool error_set(struct error *err, enum error_code code, const char *format, ...) {
+	if (err == NULL)
+		return false;
+	va_list args;
+	va_start(args, format);
+	char message[sizeof err->message]; /* the arguments may point into err */
+	vsnprintf(message, sizeof message, format, args);
+	va_end(args);
+	err->code = code;
+	memcpy(err->message, message, sizeof message);
+	err->hint[0] = '\0';
+	return false;
+}
+
+bool error_hint(struct error *err, const char *format, ...) {
+	if (err == NULL)
+		return false;
+	va_list args;
+	va_start(args, format);
+	vsnprintf(err->hint, sizeof err->hint, format, args);
+	va_end(args);
+	return false;
+}
+
+bool error_prefix(struct error *err, const char *format, ...) {
+	if (err == NULL)
+		return false;
+	char old[sizeof err->message];
+	memcpy(old, err->message, sizeof old);
+	va_list args;
+	va_start(args, format);
+	int used = vsnprintf(err->message, sizeof err->message, format, args);
+	va_end(args);
+	if (used >= 0 && (size_t)used < sizeof err->message)
+		snprintf(err->message + used, sizeof err->message - (size_t)used, ": %s", old);
+	return false;
+}
+
+const char *error_code_name(enum error_code code) {
+	switch (code) {
+	case ERROR_NONE:
+		return "none";
+	case ERROR_USAGE:
+		return "usage";
+	case ERROR_DATA:
+		return "data";
+	case ERROR_UNAVAILABLE:
+		return "unavailable";
+	case ERROR_INTERNAL:
+		return "internal";
+	case ERROR_TRY_AGAIN:
+		return "try_again";
+	case ERROR_NOT_PERMITTED:
+		return "not_permitted";
+	case ERROR_CONFIG:
+		return "config";
+	}
+	return "internal";
+}

@@ -1,0 +1,47 @@
+/*
+ * dialect.h: every SQL text that the daemon sends, per kind of server. Fixed statements are the files in sql/<engine>/,
+ * embedded at build; the batch's own are put together here from the job file and the table's shape. Identifiers are
+ * quoted, values are parameters. Nothing above this line writes SQL.
+ */
+#ifndef BACKFILLD_DIALECT_H
+#define BACKFILLD_DIALECT_H
+
+#include "common/error.h"
+#include "common/jobfile.h"
+#include "daemon/engine/shape.h"
+
+#include <stdint.h>
+
+/* A file sql/<engine>/NAME.sql, by its name without the ending. Never NULL: a missing one is a defect. */
+const char *dialect_sql(const struct dialect *dialect, const char *name);
+
+struct dialect_session {
+	int64_t statement_timeout_ms;
+	int64_t lock_timeout_ms;
+	bool wait_for_disk; /* durability = "batch" */
+};
+
+struct dialect {
+	const char *name; /* also the folder's in sql/ */
+
+	/* Opens a batch's transaction with its session settings pinned. Without parameters. Caller frees. */
+	char *(*begin)(const struct table_shape *shape, const struct dialect_session *session);
+	/* The same for a look-up outside a batch: read only. */
+	char *(*begin_read)(const struct table_shape *shape, const struct dialect_session *session);
+
+	/* The leaf's last key: one row, nkey columns, or no row. No parameters. */
+	char *(*last_key)(const struct table_shape *shape, const struct shape_leaf *leaf);
+	/*
+	 * The last key of the next window of N rows in (after, through]: one row of nkey columns, or none when fewer than N
+	 * rows are left. Parameters: after (nkey values, only if has_after), through (nkey), N - 1.
+	 */
+	char *(*boundary)(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
+	/* How many rows (after, through] has, counted up to N: one value. Parameters as for boundary, but N. */
+	char *(*count)(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
+	/* The DML over (after, through]. Parameters: after (only if has_after), through. */
+	char *(*work)(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
+};
+
+extern const struct dialect dialect_postgres;
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * shape.h: what preflight found out about the worked table and what every later statement is built from: its real name,
+ * its key's columns and types, its leaves. Stored with the job as JSON, so that a job means the same after a restart.
+ */
+#ifndef BACKFILLD_SHAPE_H
+#define BACKFILLD_SHAPE_H
+
+#include "common/error.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SHAPE_MAX_KEY_COLUMNS = 8 };
+
+struct shape_column {
+	char *name;
+	char *type; /* as a cast takes it, schema-qualified: "bigint", "character(10)", "public.citext" */
+};
+
+/* One relation that holds rows: the table itself, or a leaf partition. */
+struct shape_leaf {
+	char *schema;
+	char *name;
+	int64_t oid;
+	int64_t estimated_rows;
+	int64_t row_bytes; /* average width on disk, at least 1 */
+};
+
+struct table_shape {
+	char *schema;
+	char *name;
+	int64_t oid;
+	bool partitioned;
+	struct shape_column key[SHAPE_MAX_KEY_COLUMNS];
+	size_t nkey;
+	char **search_path; /* pg_catalog, the table's schema, the key operators' schemas: unquoted names */
+	size_t nsearch_path;
+	char **conflict_key; /* kind insert: the columns of the conflict target, resolved */
+	size_t nconflict_key;
+	struct shape_leaf *leaves; /* at least one */
+	size_t nleaves;
+	int64_t estimated_rows; /* of all leaves */
+};
+
+json_t *shape_to_json(const struct table_shape *shape);
+/* *shape is new, freed by the caller with shape_free. */
+bool shape_from_json(const json_t *json, struct table_shape **shape, struct error *err);
+void shape_free(struct table_shape *shape);
+
+#endif

@@ -1,0 +1,31 @@
+/* decide.h: readings to a verdict. Pure: neither libev nor a database; times come in as arguments. */
+#ifndef BACKFILLD_DECIDE_H
+#define BACKFILLD_DECIDE_H
+
+#include "common/limits.h"
+#include "daemon/throttle/throttle.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum reading_state { READING_UNKNOWN, READING_KNOWN };
+
+/* One probe's newest value. */
+struct reading {
+	char probe[80];   /* "lag:r1" */
+	char source[48];  /* "heartbeat", "pg_stat_replication", … */
+	enum reading_state state;
+	char why[160];    /* why it is unknown: "connection refused" */
+	double lag_ms;    /* as measured */
+	int64_t at_us;    /* monotonic time of the measurement; 0 = never */
+	int64_t samples;
+	bool counts;      /* false: shown, never decides (left out by name) */
+};
+
+/* A silent replica's lag is max(value, age). In ms. */
+double reading_lag_ms(const struct reading *reading, int64_t now_us);
+/* The highest pressure decides; an unknown one that counts holds. */
+void decide(const struct reading *readings, size_t count, const struct throttle_settings *settings, int64_t now_us,
+            struct throttle_verdict *verdict);
+
+#endif

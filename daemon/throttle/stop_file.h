@@ -1,0 +1,27 @@
+/*
+ * stop_file.h: the emergency-stop files. Appearance and removal are seen within 100 ms, by inotify where it works and
+ * by looking every 50 ms everywhere; a directory that can't be read counts as stop.
+ */
+#ifndef BACKFILLD_STOP_FILE_H
+#define BACKFILLD_STOP_FILE_H
+
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ev_loop;
+struct stop_file;
+
+/* stopped: the new state; path: which file (or directory that can't be read). */
+typedef void stop_file_fn(void *context, bool stopped, const char *path);
+
+struct stop_file *stop_file_new(struct ev_loop *loop, char *const *paths, size_t count, stop_file_fn *fn, void *context);
+void stop_file_free(struct stop_file *stop);
+/* Looks now (a stat per file, microseconds): is there a stop? Called before every batch. path may be NULL. */
+bool stop_file_present(struct stop_file *stop, const char **path);
+/* `backfillctl stop`: creates the first file. `unstop`: removes every file. */
+bool stop_file_create(struct stop_file *stop, const char *actor, struct error *err);
+bool stop_file_remove(struct stop_file *stop, struct error *err);
+
+#endif
