@@ -50,8 +50,10 @@ DAEMON_SRC := $(wildcard \
 	daemon/engine/dialect_postgres.c \
 	daemon/engine/engine.c \
 	daemon/engine/explain.c \
+	daemon/engine/link.c \
 	daemon/engine/postgres.c \
 	daemon/engine/shape.c \
+	daemon/engine/transaction.c \
 	daemon/job/batch.c \
 	daemon/job/checkpoint.c \
 	daemon/job/claim.c \
@@ -61,7 +63,7 @@ DAEMON_SRC := $(wildcard \
 	daemon/job/plan.c \
 	daemon/job/preflight.c \
 	daemon/job/scheduler.c \
-	daemon/job/transaction.c \
+	daemon/job/target.c \
 	daemon/serve/audit.c \
 	daemon/serve/commands.c \
 	daemon/serve/control.c \

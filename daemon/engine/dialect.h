@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+struct dialect;
+
 /* A file sql/<engine>/NAME.sql, by its name without the ending. Never NULL: a missing one is a defect. */
 const char *dialect_sql(const struct dialect *dialect, const char *name);
 
@@ -22,7 +24,11 @@ struct dialect_session {
 };
 
 struct dialect {
-	const char *name; /* also the folder's in sql/ */
+	const char *name;	/* also the folder's in sql/ */
+	int schema_version; /* of the control tables that this daemon works with */
+
+	/* The script that makes or upgrades the control tables and lets `worker` use them. Caller frees. */
+	char *(*control_tables)(const char *worker);
 
 	/* Opens a batch's transaction with its session settings pinned. Without parameters. Caller frees. */
 	char *(*begin)(const struct table_shape *shape, const struct dialect_session *session);

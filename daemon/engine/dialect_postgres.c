@@ -1,0 +1,282 @@
+#include "daemon/engine/dialect.h"
+
+#include "common/mem.h"
+#include "common/sqlcheck.h"
+#include "common/strbuf.h"
+#include "daemon/engine/sql_embedded.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCHEMA_VERSION = 1, IDLE_IN_TRANSACTION_MS = 2000 };
+
+const char *dialect_sql(const struct dialect *dialect, const char *name) {
+	char path[96];
+	snprintf(path, sizeof path, "%s/%s", dialect->name, name);
+	for (const struct sql_embedded *file = sql_embedded; file->name != NULL; file++)
+		if (strcmp(file->name, path) == 0)
+			return file->text;
+	fprintf(stderr, "no SQL text named %s\n", path);
+	abort();
+}
+
+static void add_ident(struct strbuf *b, const char *name) {
+	strbuf_add(b, "\"");
+	for (const char *c = name; *c != '\0'; c++) {
+		if (*c == '"')
+			strbuf_add(b, "\"");
+		strbuf_add_n(b, c, 1);
+	}
+	strbuf_add(b, "\"");
+}
+
+static void add_relation(struct strbuf *b, const char *schema, const char *name) {
+	if (schema != NULL) {
+		add_ident(b, schema);
+		strbuf_add(b, ".");
+	}
+	add_ident(b, name);
+}
+
+static char *control_tables(const char *worker) {
+	autostrbuf b = {0};
+	static const char placeholder[] = ":\"worker\"";
+	const char *text = dialect_sql(&dialect_postgres, "control_tables");
+	for (const char *at; (at = strstr(text, placeholder)) != NULL; text = at + sizeof placeholder - 1) {
+		strbuf_add_n(&b, text, (size_t)(at - text));
+		add_ident(&b, worker);
+	}
+	strbuf_add(&b, text);
+	return strbuf_take(&b);
+}
+
+/* Everything on which the meaning of a fragment or the text of a key depends is pinned, in every transaction: behind a
+ * pooler the next one may run in another session. */
+static void add_pinned(struct strbuf *b, const struct table_shape *shape, const struct dialect_session *session) {
+	strbuf_add(b, "SET LOCAL search_path = pg_catalog");
+	for (size_t i = 0; i < shape->nsearch_path; i++) {
+		if (strcmp(shape->search_path[i], "pg_catalog") == 0)
+			continue;
+		strbuf_add(b, ", ");
+		add_ident(b, shape->search_path[i]);
+	}
+	strbuf_add(b, "; SET LOCAL row_security = off; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = postgres; "
+				  "SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = hex; "
+				  "SET LOCAL lc_monetary = 'C'; SET LOCAL standard_conforming_strings = on; SET LOCAL jit = off; ");
+	strbuf_printf(b, "SET LOCAL statement_timeout = %" PRId64 "; SET LOCAL lock_timeout = %" PRId64 "; ",
+				  session->statement_timeout_ms, session->lock_timeout_ms);
+	/* A stalled daemon must not keep the site's rows locked. */
+	strbuf_printf(b, "SET LOCAL idle_in_transaction_session_timeout = %d", IDLE_IN_TRANSACTION_MS);
+}
+
+static char *begin(const struct table_shape *shape, const struct dialect_session *session) {
+	autostrbuf b = {0};
+	strbuf_add(&b, "BEGIN ISOLATION LEVEL READ COMMITTED; ");
+	add_pinned(&b, shape, session);
+	/* Safe, as rows and checkpoint share the commit: a crash loses both or neither.
+	 * https://www.postgresql.org/docs/15/wal-async-commit.html */
+	if (!session->wait_for_disk)
+		strbuf_add(&b, "; SET LOCAL synchronous_commit = off");
+	strbuf_add(&b, "; SET CONSTRAINTS ALL IMMEDIATE");
+	return strbuf_take(&b);
+}
+
+static char *begin_read(const struct table_shape *shape, const struct dialect_session *session) {
+	autostrbuf b = {0};
+	strbuf_add(&b, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; ");
+	add_pinned(&b, shape, session);
+	return strbuf_take(&b);
+}
+
+static void add_key_list(struct strbuf *b, const struct table_shape *shape, const char *suffix) {
+	for (size_t i = 0; i < shape->nkey; i++) {
+		if (i > 0)
+			strbuf_add(b, ", ");
+		add_ident(b, shape->key[i].name);
+		strbuf_add(b, suffix);
+	}
+}
+
+/* (k1, k2) OP ($n::type, $n+1::type): a row comparison range-scans the key's index.
+ * https://www.postgresql.org/docs/15/functions-comparisons.html#ROW-WISE-COMPARISON */
+static void add_comparison(struct strbuf *b, const struct table_shape *shape, const char *alias, const char *operator,
+						   size_t * parameter) {
+	strbuf_add(b, shape->nkey > 1 ? "ROW(" : "(");
+	for (size_t i = 0; i < shape->nkey; i++) {
+		if (i > 0)
+			strbuf_add(b, ", ");
+		if (alias != NULL && alias[0] != '\0')
+			strbuf_printf(b, "%s.", alias);
+		add_ident(b, shape->key[i].name);
+	}
+	strbuf_printf(b, ") %s %s(", operator, shape->nkey> 1 ? "ROW" : "");
+	for (size_t i = 0; i < shape->nkey; i++)
+		strbuf_printf(b, "%s$%zu::%s", i > 0 ? ", " : "", (*parameter)++, shape->key[i].type);
+	strbuf_add(b, ")");
+}
+
+/* The range (after, through]. Returns the number of the next free parameter. */
+static size_t add_range(struct strbuf *b, const struct table_shape *shape, const char *alias, bool has_after) {
+	size_t parameter = 1;
+	if (has_after) {
+		add_comparison(b, shape, alias, ">", &parameter);
+		strbuf_add(b, " AND ");
+	}
+	add_comparison(b, shape, alias, "<=", &parameter);
+	return parameter;
+}
+
+static void add_from(struct strbuf *b, const struct shape_leaf *leaf) {
+	strbuf_add(b, " FROM ONLY ");
+	add_relation(b, leaf->schema, leaf->name);
+}
+
+static char *last_key(const struct table_shape *shape, const struct shape_leaf *leaf) {
+	autostrbuf b = {0};
+	strbuf_add(&b, "SELECT ");
+	add_key_list(&b, shape, "");
+	add_from(&b, leaf);
+	strbuf_add(&b, " ORDER BY ");
+	add_key_list(&b, shape, " DESC");
+	strbuf_add(&b, " LIMIT 1");
+	return strbuf_take(&b);
+}
+
+static char *boundary(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	autostrbuf b = {0};
+	strbuf_add(&b, "SELECT ");
+	add_key_list(&b, shape, "");
+	add_from(&b, leaf);
+	strbuf_add(&b, " WHERE ");
+	size_t parameter = add_range(&b, shape, NULL, has_after);
+	strbuf_add(&b, " ORDER BY ");
+	add_key_list(&b, shape, "");
+	strbuf_printf(&b, " OFFSET $%zu::bigint LIMIT 1", parameter);
+	return strbuf_take(&b);
+}
+
+static char *count(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	autostrbuf b = {0};
+	strbuf_add(&b, "SELECT count(*) FROM (SELECT 1");
+	add_from(&b, leaf);
+	strbuf_add(&b, " WHERE ");
+	size_t parameter = add_range(&b, shape, NULL, has_after);
+	strbuf_add(&b, " ORDER BY ");
+	add_key_list(&b, shape, "");
+	strbuf_printf(&b, " LIMIT $%zu::bigint) AS scanned", parameter);
+	return strbuf_take(&b);
+}
+
+static void add_where(struct strbuf *b, const struct jobfile *job, const struct table_shape *shape, bool has_after) {
+	strbuf_add(b, " WHERE ");
+	add_range(b, shape, NULL, has_after);
+	if (job->where != NULL)
+		strbuf_printf(b, " AND (%s\n)", job->where);
+}
+
+static char *update(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	autostrbuf b = {0};
+	strbuf_add(&b, "UPDATE ONLY ");
+	add_relation(&b, leaf->schema, leaf->name);
+	for (size_t i = 0; i < job->nset; i++) {
+		strbuf_add(&b, i == 0 ? " SET " : ", ");
+		add_ident(&b, job->set[i].column);
+		strbuf_printf(&b, " = (%s\n)", job->set[i].expr);
+	}
+	add_where(&b, job, shape, has_after);
+	return strbuf_take(&b);
+}
+
+static void add_conflict_clause(struct strbuf *b, const struct jobfile *job, const struct table_shape *shape) {
+	strbuf_add(b, " ON CONFLICT (");
+	for (size_t i = 0; i < shape->nconflict_key; i++) {
+		strbuf_add(b, i > 0 ? ", " : "");
+		add_ident(b, shape->conflict_key[i]);
+	}
+	if (job->on_conflict == CONFLICT_SKIP) {
+		strbuf_add(b, ") DO NOTHING");
+		return;
+	}
+	strbuf_add(b, ") DO UPDATE");
+	for (size_t i = 0; i < job->ncolumns; i++) {
+		strbuf_add(b, i == 0 ? " SET " : ", ");
+		add_ident(b, job->columns[i].column);
+		strbuf_add(b, " = EXCLUDED.");
+		add_ident(b, job->columns[i].column);
+	}
+}
+
+/*
+ * Answers one row: rows written, rows that met one already there. A freshly inserted row has xmax 0; one that ON
+ * CONFLICT updated has our own transaction in it.
+ */
+static char *insert(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	autostrbuf b = {0};
+	strbuf_add(&b, "WITH written AS (INSERT INTO ");
+	add_relation(&b, job->into_schema, job->into_table);
+	for (size_t i = 0; i < job->ncolumns; i++) {
+		strbuf_add(&b, i == 0 ? " (" : ", ");
+		add_ident(&b, job->columns[i].column);
+	}
+	strbuf_add(&b, ")");
+	for (size_t i = 0; i < job->ncolumns; i++)
+		strbuf_printf(&b, "%s (%s\n)", i == 0 ? " SELECT" : ",", job->columns[i].expr);
+	add_from(&b, leaf);
+	add_where(&b, job, shape, has_after);
+	strbuf_add(&b, " ORDER BY ");
+	add_key_list(&b, shape, "");
+	if (job->on_conflict != CONFLICT_ERROR)
+		add_conflict_clause(&b, job, shape);
+	strbuf_printf(&b, " RETURNING %s AS met) SELECT count(*), ", job->on_conflict == CONFLICT_UPDATE ? "xmax <> 0" : "false");
+	if (job->on_conflict == CONFLICT_SKIP) {
+		strbuf_add(&b, "(SELECT count(*)");
+		add_from(&b, leaf);
+		add_where(&b, job, shape, has_after);
+		strbuf_add(&b, ") - count(*)");
+	} else {
+		strbuf_add(&b, "count(*) FILTER (WHERE met)");
+	}
+	strbuf_add(&b, " FROM written");
+	return strbuf_take(&b);
+}
+
+static char *statement(const struct jobfile *job, const struct table_shape *shape, bool has_after) {
+	autostrbuf b = {0};
+	struct sqlcheck_range range;
+	bool found = sqlcheck_find_range(job->statement, &range, NULL);
+	assert(found); /* preflight has proven it */
+	(void)found;
+	strbuf_add_n(&b, job->statement, range.offset);
+	strbuf_add(&b, "(");
+	add_range(&b, shape, range.alias, has_after);
+	strbuf_add(&b, ")");
+	strbuf_add(&b, job->statement + range.offset + range.length);
+	return strbuf_take(&b);
+}
+
+static char *work(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	switch (job->kind) {
+	case JOB_UPDATE:
+		return update(job, shape, leaf, has_after);
+	case JOB_INSERT:
+		return insert(job, shape, leaf, has_after);
+	case JOB_STATEMENT:
+		return statement(job, shape, has_after);
+	}
+	abort();
+}
+
+const struct dialect dialect_postgres = {
+	.name = "postgres",
+	.schema_version = SCHEMA_VERSION,
+	.control_tables = control_tables,
+	.begin = begin,
+	.begin_read = begin_read,
+	.last_key = last_key,
+	.boundary = boundary,
+	.count = count,
+	.work = work,
+};
