@@ -16,12 +16,28 @@ bool sqlcheck_job(const struct jobfile *job, struct error *err);
 
 /* Where {range} stands in a statement. */
 struct sqlcheck_range {
-	size_t offset; /* of "{" */
-	size_t length; /* up to and with "}" */
-	char alias[64]; /* "" if none is given */
+	size_t offset;	/* of "{" */
+	size_t length;	/* up to and with "}" */
+	char alias[64]; /* as the server knows it, to be quoted; "" if none is given: then the table has no alias either */
 };
 
 /* Finds {range} or {range alias} by token, never inside a literal, comment or quoted name; exactly one must be there. */
 bool sqlcheck_find_range(const char *statement, struct sqlcheck_range *range, struct error *err);
+
+/* What a statement writes to. */
+struct sqlcheck_target {
+	enum { SQLCHECK_INSERT, SQLCHECK_UPDATE, SQLCHECK_DELETE } command;
+	char *schema; /* NULL when the statement does not say */
+	char *table;
+	char **columns; /* those that INSERT names or UPDATE sets */
+	size_t ncolumns;
+	bool updates_on_conflict;
+	bool only;			  /* ONLY is said of the job's table */
+	bool is_worked_table; /* the target is the job's own table */
+};
+
+/* Checks the job's statement as sqlcheck_job does; *target is filled on success, freed with sqlcheck_target_free. */
+bool sqlcheck_statement(const struct jobfile *job, struct sqlcheck_target *target, struct error *err);
+void sqlcheck_target_free(struct sqlcheck_target *target);
 
 #endif
