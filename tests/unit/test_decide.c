@@ -1,0 +1,135 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "daemon/throttle/decide.h"
+
+#include <string.h>
+
+static const struct throttle_settings settings = {.max_lag_ms = 2000};
+static const int64_t now_us = 1000000000;
+
+static struct reading known(const char *probe, double lag_ms) {
+	struct reading r = {.state = READING_KNOWN, .lag_ms = lag_ms, .at_us = now_us, .samples = 1, .counts = true};
+	strncpy(r.probe, probe, sizeof r.probe - 1);
+	return r;
+}
+
+static struct reading unknown(const char *probe, const char *why) {
+	struct reading r = {.state = READING_UNKNOWN, .counts = true};
+	strncpy(r.probe, probe, sizeof r.probe - 1);
+	strncpy(r.why, why, sizeof r.why - 1);
+	return r;
+}
+
+static void nothing_watched_does_not_hold(void **state) {
+	(void)state;
+	struct throttle_verdict v = {0};
+	decide(NULL, 0, &settings, now_us, &v);
+	assert_false(v.held);
+	assert_string_equal(v.probe, "");
+	assert_string_equal(v.reason, "");
+}
+
+static void highest_pressure_is_named(void **state) {
+	(void)state;
+	struct reading r[] = {known("lag:r1", 100), known("lag:r2", 1000), known("lag:r3", 200)};
+	struct throttle_verdict v = {0};
+	decide(r, 3, &settings, now_us, &v);
+	assert_false(v.held);
+	assert_string_equal(v.probe, "lag:r2");
+	assert_float_equal(v.pressure, 0.5, 1e-9);
+	assert_float_equal(v.lag_ms, 1000, 1e-9);
+}
+
+static void over_the_limit_holds(void **state) {
+	(void)state;
+	struct reading r[] = {known("lag:r1", 3200)};
+	struct throttle_verdict v = {0};
+	decide(r, 1, &settings, now_us, &v);
+	assert_true(v.held);
+	assert_string_equal(v.reason, "replica lag 3.2 s > 2 s (r1)");
+	r[0].lag_ms = 2000; /* at the limit counts too */
+	v = (struct throttle_verdict){0};
+	decide(r, 1, &settings, now_us, &v);
+	assert_true(v.held);
+}
+
+static void released_below_four_fifths(void **state) {
+	(void)state;
+	struct reading r[] = {known("lag:r1", 1700)};
+	struct throttle_verdict v = {0};
+	decide(r, 1, &settings, now_us, &v);
+	assert_false(v.held);
+	r[0].lag_ms = 2100;
+	decide(r, 1, &settings, now_us, &v);
+	assert_true(v.held);
+	r[0].lag_ms = 1700;
+	decide(r, 1, &settings, now_us, &v);
+	assert_true(v.held);
+	assert_string_equal(v.reason, "replica lag 1.7 s, going on below 1.6 s (r1)");
+	r[0].lag_ms = 1599;
+	decide(r, 1, &settings, now_us, &v);
+	assert_false(v.held);
+	assert_string_equal(v.reason, "");
+	r[0].lag_ms = 1700;
+	decide(r, 1, &settings, now_us, &v);
+	assert_false(v.held);
+}
+
+static void silence_is_lag(void **state) {
+	(void)state;
+	struct reading r[] = {known("lag:r1", 50)};
+	assert_float_equal(reading_lag_ms(&r[0], now_us + 10000), 50, 1e-9);
+	assert_float_equal(reading_lag_ms(&r[0], now_us + 2500000), 2500, 1e-9);
+	struct throttle_verdict v = {0};
+	decide(r, 1, &settings, now_us + 2500000, &v);
+	assert_true(v.held);
+	r[0].period_us = 1000000;
+	assert_float_equal(reading_lag_ms(&r[0], now_us + 1000000), 50, 1e-9);
+	assert_float_equal(reading_lag_ms(&r[0], now_us + 2500000), 1500, 1e-9);
+}
+
+static void unknown_holds_only_if_it_counts(void **state) {
+	(void)state;
+	struct reading r[] = {known("lag:r1", 50), unknown("lag:r2", "connection refused")};
+	struct throttle_verdict v = {0};
+	decide(r, 2, &settings, now_us, &v);
+	assert_true(v.held);
+	assert_string_equal(v.probe, "lag:r2");
+	assert_string_equal(v.reason, "replica lag unknown (r2): connection refused");
+	assert_float_equal(v.lag_ms, 50, 1e-9);
+	r[1].counts = false;
+	decide(r, 2, &settings, now_us, &v);
+	assert_false(v.held);
+	r[0].counts = false;
+	r[0].lag_ms = 1e6;
+	decide(r, 2, &settings, now_us, &v);
+	assert_false(v.held);
+	assert_string_equal(v.probe, "");
+}
+
+static void measured_excess_names_the_reason(void **state) {
+	(void)state;
+	struct reading r[] = {unknown("lag:r2", "connection refused"), known("lag:r1", 5000)};
+	struct throttle_verdict v = {0};
+	decide(r, 2, &settings, now_us, &v);
+	assert_true(v.held);
+	assert_string_equal(v.probe, "lag:r1");
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_watched_does_not_hold),
+		cmocka_unit_test(highest_pressure_is_named),
+		cmocka_unit_test(over_the_limit_holds),
+		cmocka_unit_test(released_below_four_fifths),
+		cmocka_unit_test(silence_is_lag),
+		cmocka_unit_test(unknown_holds_only_if_it_counts),
+		cmocka_unit_test(measured_excess_names_the_reason),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
