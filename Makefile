@@ -52,6 +52,8 @@ DAEMON_SRC := $(wildcard \
 	daemon/engine/explain.c \
 	daemon/engine/link.c \
 	daemon/engine/postgres.c \
+	daemon/engine/postgres_connect.c \
+	daemon/engine/postgres_error.c \
 	daemon/engine/shape.c \
 	daemon/engine/transaction.c \
 	daemon/job/batch.c \
@@ -65,8 +67,10 @@ DAEMON_SRC := $(wildcard \
 	daemon/job/scheduler.c \
 	daemon/job/target.c \
 	daemon/serve/audit.c \
+	daemon/serve/client.c \
 	daemon/serve/commands.c \
 	daemon/serve/control.c \
+	daemon/serve/listener.c \
 	daemon/throttle/decide.c \
 	daemon/throttle/lag.c \
 	daemon/throttle/pace.c \
@@ -74,10 +78,13 @@ DAEMON_SRC := $(wildcard \
 	daemon/throttle/throttle.c)
 
 CTL_SRC := $(wildcard \
+	ctl/arguments.c \
 	ctl/connect.c \
 	ctl/progress.c \
 	ctl/render_json.c \
-	ctl/render_table.c)
+	ctl/render_table.c \
+	ctl/run.c \
+	ctl/views.c)
 
 UNIT_TESTS := $(sort $(wildcard tests/unit/test_*.c tests/sim/sim_*.c))
 SQL_FILES := $(sort $(wildcard sql/*/*.sql))
