@@ -1,0 +1,142 @@
+#include "daemon/engine/explain.h"
+
+#include <ctype.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+struct judge {
+	const char *schema, *relation, *key;
+	struct explain_verdict v;
+};
+
+/* What stands between the root and a node. */
+struct path {
+	bool sorts;
+	const char *depends;
+};
+
+static const char *text_of(const json_t *node, const char *name) {
+	const char *text = json_string_value(json_object_get(node, name));
+	return text != NULL ? text : "";
+}
+
+static bool is_one_of(const char *text, const char *const list[]) {
+	for (size_t i = 0; list[i] != NULL; i++)
+		if (strcmp(text, list[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool is_name_char(char c) {
+	return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+}
+
+/* The column as a word outside of literals, `((t.id > 5) AND …)` or `(t."Id" > 5)`. */
+static bool mentions(const char *condition, const char *column) {
+	size_t length = strlen(column);
+	bool literal = false;
+	for (const char *at = condition; *at != '\0'; at++) {
+		if (*at == '\'')
+			literal = !literal;
+		else if (!literal && strncmp(at, column, length) == 0 && (at == condition || !is_name_char(at[-1])) &&
+				 !is_name_char(at[length]))
+			return true;
+	}
+	return false;
+}
+
+/* Bitmaps: every arm of an OR must be bounded, one of an AND is enough. */
+static bool bitmap_by_key(const struct judge *j, const json_t *node) {
+	const char *type = text_of(node, "Node Type");
+	if (strcmp(type, "Bitmap Index Scan") == 0)
+		return mentions(text_of(node, "Index Cond"), j->key);
+	bool all = strcmp(type, "BitmapOr") == 0;
+	const json_t *plans = json_object_get(node, "Plans");
+	size_t count = json_array_size(plans), bounded = 0;
+	for (size_t i = 0; i < count; i++)
+		bounded += bitmap_by_key(j, json_array_get(plans, i));
+	return all ? bounded == count && count > 0 : bounded > 0;
+}
+
+static bool is_by_key(const struct judge *j, const json_t *node, const char *type) {
+	static const char *const index_scans[] = {"Index Scan", "Index Only Scan", NULL};
+	if (is_one_of(type, index_scans))
+		return mentions(text_of(node, "Index Cond"), j->key);
+	return strcmp(type, "Bitmap Heap Scan") == 0 && bitmap_by_key(j, node);
+}
+
+static void look_at_worked(struct judge *j, const json_t *node, const char *type, const struct path *path) {
+	bool by_key = is_by_key(j, node, type);
+	if (!j->v.reads || j->v.by_key) {
+		snprintf(j->v.scan, sizeof j->v.scan, "%s", type);
+		snprintf(j->v.index, sizeof j->v.index, "%s", text_of(node, "Index Name"));
+	}
+	j->v.by_key = by_key && (!j->v.reads || j->v.by_key);
+	j->v.reads = true;
+	j->v.sorts |= path->sorts;
+	if (path->depends != NULL && j->v.depends[0] == '\0')
+		snprintf(j->v.depends, sizeof j->v.depends, "%s", path->depends);
+}
+
+static void look_at_other(struct judge *j, const json_t *node, const char *type) {
+	double rows = json_number_value(json_object_get(node, "Plan Rows"));
+	if (strcmp(type, "Seq Scan") != 0 || rows < j->v.other_rows)
+		return;
+	j->v.other_rows = rows;
+	snprintf(j->v.other, sizeof j->v.other, "%s.%s", text_of(node, "Schema"), text_of(node, "Relation Name"));
+}
+
+static void look_at(struct judge *j, const json_t *node, struct path path) {
+	static const char *const sorts[] = {"Sort", "Incremental Sort", NULL};
+	/* A Limit is what a boundary is made of; in a batch sqlcheck refuses it. */
+	static const char *const batch_dependent[] = {"Aggregate", "Group", "WindowAgg", "Unique", "SetOp", NULL};
+	static const char *const own_level[] = {"InitPlan", "SubPlan", NULL};
+	const char *type = text_of(node, "Node Type");
+	const char *relation = text_of(node, "Relation Name");
+	bool writes = strcmp(type, "ModifyTable") == 0;
+	if (is_one_of(type, sorts))
+		path.sorts = true;
+	if (is_one_of(type, batch_dependent))
+		path.depends = type;
+	if (relation[0] != '\0' && !writes) {
+		if (strcmp(relation, j->relation) == 0 && strcmp(text_of(node, "Schema"), j->schema) == 0)
+			look_at_worked(j, node, type, &path);
+		else
+			look_at_other(j, node, type);
+	}
+	const json_t *plans = json_object_get(node, "Plans");
+	for (size_t i = 0; i < json_array_size(plans); i++) {
+		const json_t *plan = json_array_get(plans, i);
+		if (!is_one_of(text_of(plan, "Parent Relationship"), own_level))
+			look_at(j, plan, path);
+	}
+}
+
+/* The write may stand in a WITH query, which is an InitPlan of the root. */
+static const json_t *find_write(const json_t *node) {
+	if (strcmp(text_of(node, "Node Type"), "ModifyTable") == 0)
+		return node;
+	const json_t *plans = json_object_get(node, "Plans");
+	const json_t *found = NULL;
+	for (size_t i = 0; i < json_array_size(plans) && found == NULL; i++)
+		found = find_write(json_array_get(plans, i));
+	return found;
+}
+
+bool explain_judge(const char *json, const char *schema, const char *relation, const char *key, struct explain_verdict *verdict,
+				   struct error *err) {
+	json_error_t why;
+	json_t *answer = json_loads(json, 0, &why);
+	const json_t *plan = json_object_get(json_array_get(answer, 0), "Plan");
+	if (plan == NULL) {
+		json_decref(answer);
+		return error_set(err, ERROR_INTERNAL, "the server's plan can't be read: %s", answer == NULL ? why.text : "no Plan in it");
+	}
+	const json_t *write = find_write(plan);
+	struct judge j = {.schema = schema, .relation = relation, .key = key};
+	look_at(&j, write != NULL ? write : plan, (struct path){0});
+	json_decref(answer);
+	*verdict = j.v;
+	return true;
+}

@@ -1,0 +1,2 @@
+-- Until the transaction ends: is there a path over an index at all?
+SET LOCAL enable_seqscan = off
