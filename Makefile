@@ -57,7 +57,7 @@ DAEMON_SRC := $(wildcard \
 	daemon/engine/shape.c \
 	daemon/engine/transaction.c \
 	daemon/job/batch.c \
-	daemon/job/checkpoint.c \
+	daemon/job/change.c \
 	daemon/job/claim.c \
 	daemon/job/events.c \
 	daemon/job/job.c \

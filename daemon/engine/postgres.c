@@ -1,0 +1,387 @@
+/*
+ * postgres.c: an established connection on the loop. One statement at a time: send, flush while reading, collect results
+ * until libpq says there are no more, tell the caller. Every callback is the last thing a function does: it may close
+ * the connection.
+ */
+#include "daemon/engine/postgres.h"
+
+#include "common/mem.h"
+#include "daemon/base/log.h"
+#include "daemon/engine/dialect.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* PostgreSQL's protocol counts parameters in 16 bits. */
+enum { MAX_PARAMS = 65535 };
+/* How often TLS is asked for what it has read ahead. */
+static const double tls_look_s = 0.1;
+
+struct postgres_conn {
+	struct engine_conn base; /* first */
+	struct ev_loop *loop;
+	PGconn *pg;		/* NULL once the connection is lost */
+	ev_io io;		/* runs whenever pg lives */
+	ev_timer timer; /* busy: the answer's deadline, or 0 s to tell that sending failed; idle: 0 s to tell the loss */
+	ev_timer tls;	/* busy and TLS only */
+	bool busy;
+	bool failed; /* `result` is an error: what follows it does not count */
+	engine_result_fn *fn;
+	void *context;
+	int timeout_ms;
+	PGresult *result; /* the last one so far, or the first error */
+	engine_lost_fn *lost_fn;
+	void *lost_context;
+	char last_words[512]; /* a FATAL that the server sent while we were idle: why it went */
+	char why_lost[640];
+	int64_t backend_pid;
+	char peer[300];
+};
+
+struct postgres_rows {
+	struct engine_rows base; /* first */
+	const PGresult *result;
+};
+
+static struct postgres_conn *from_base(struct engine_conn *conn) {
+	return (struct postgres_conn *)conn;
+}
+
+static const char *rows_value(const struct engine_rows *rows, int row, int column) {
+	const PGresult *result = ((const struct postgres_rows *)rows)->result;
+	return PQgetisnull(result, row, column) ? NULL : PQgetvalue(result, row, column);
+}
+
+static void watch(struct postgres_conn *conn, int events) {
+	if (ev_is_active(&conn->io) && (conn->io.events & (EV_READ | EV_WRITE)) == events)
+		return;
+	ev_io_stop(conn->loop, &conn->io);
+	ev_io_set(&conn->io, PQsocket(conn->pg), events);
+	ev_io_start(conn->loop, &conn->io);
+}
+
+static void start_timer(struct postgres_conn *conn, double after_s) {
+	ev_timer_stop(conn->loop, &conn->timer);
+	/* The loop's time may lie behind (libev manual, "be smart about timeouts"). */
+	ev_timer_set(&conn->timer, after_s + ev_time() - ev_now(conn->loop), 0.);
+	ev_timer_start(conn->loop, &conn->timer);
+}
+
+/*
+ * Ends the session from our side without waiting. PQfinish sends a Terminate message if the socket takes it (the
+ * connection is non-blocking); with a statement half sent the socket is shut first, so that no more of it goes out.
+ */
+static void drop_session(struct postgres_conn *conn, const char *why) {
+	if (why != NULL)
+		postgres_one_line(conn->why_lost, sizeof conn->why_lost, why);
+	ev_io_stop(conn->loop, &conn->io); /* before libpq closes what it watches */
+	ev_timer_stop(conn->loop, &conn->tls);
+	if (conn->busy && conn->pg != NULL && PQsocket(conn->pg) >= 0)
+		shutdown(PQsocket(conn->pg), SHUT_RDWR);
+	PQfinish(conn->pg);
+	conn->pg = NULL;
+}
+
+/* Takes what the finished statement has left; the connection is idle (or lost) afterwards. */
+static PGresult *become_idle(struct postgres_conn *conn) {
+	PGresult *result = conn->result;
+	conn->result = NULL;
+	conn->busy = false;
+	ev_timer_stop(conn->loop, &conn->timer);
+	ev_timer_stop(conn->loop, &conn->tls);
+	return result;
+}
+
+static void tell_lost_statement(struct postgres_conn *conn) {
+	char message[sizeof conn->why_lost];
+	memcpy(message, conn->why_lost, sizeof message);
+	PQclear(become_idle(conn));
+	const struct engine_result lost = {.outcome = ENGINE_LOST, .message = message};
+	conn->fn(conn->context, &lost);
+}
+
+static void tell_lost_idle(struct postgres_conn *conn) {
+	char message[sizeof conn->why_lost];
+	memcpy(message, conn->why_lost, sizeof message);
+	if (conn->lost_fn != NULL)
+		conn->lost_fn(conn->lost_context, message);
+}
+
+static int64_t affected_rows(PGresult *result) {
+	const char *text = PQcmdTuples(result); /* "" for a command that counts nothing */
+	return *text != '\0' ? strtoll(text, NULL, 10) : 0;
+}
+
+static void tell_refused(struct postgres_conn *conn) {
+	PGresult *result = become_idle(conn);
+	char message[640];
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	struct engine_result refused = {.outcome = ENGINE_REFUSED, .message = message};
+	postgres_message(message, sizeof message, result);
+	snprintf(refused.sqlstate, sizeof refused.sqlstate, "%s", sqlstate != NULL ? sqlstate : "");
+	refused.error = postgres_classify(refused.sqlstate, message);
+	conn->fn(conn->context, &refused);
+	PQclear(result);
+}
+
+static void tell_done(struct postgres_conn *conn) {
+	PGresult *result = become_idle(conn);
+	if (conn->pg == NULL) /* lost behind the answer: that is told next, unless the callback sends or closes */
+		start_timer(conn, 0);
+	const struct postgres_rows rows = {.base.value = rows_value, .result = result};
+	const struct engine_result done = {.outcome = ENGINE_DONE,
+									   .message = "",
+									   .nrows = PQntuples(result),
+									   .ncolumns = PQnfields(result),
+									   .affected = affected_rows(result),
+									   .rows = &rows};
+	conn->fn(conn->context, &done);
+	PQclear(result);
+}
+
+/* The statement is over. A connection can break right behind a complete answer: that answer counts. */
+static void finish_statement(struct postgres_conn *conn) {
+	bool lost = conn->result == NULL; /* never seen; not knowing the outcome is what LOST says */
+	if (PQstatus(conn->pg) == CONNECTION_BAD) {
+		char why[sizeof conn->why_lost];
+		lost |= conn->failed;
+		if (conn->failed)
+			postgres_message(why, sizeof why, conn->result);
+		else
+			postgres_one_line(why, sizeof why, PQerrorMessage(conn->pg));
+		drop_session(conn, why);
+	} else if (lost) {
+		drop_session(conn, "libpq gave no result");
+	}
+	if (lost)
+		tell_lost_statement(conn);
+	else if (conn->failed)
+		tell_refused(conn);
+	else
+		tell_done(conn);
+}
+
+/* Remembers one of several results. False: it began a COPY, which has no end here. */
+static bool keep_result(struct postgres_conn *conn, PGresult *result) {
+	switch (PQresultStatus(result)) {
+	case PGRES_COPY_IN:
+	case PGRES_COPY_OUT:
+	case PGRES_COPY_BOTH:
+		PQclear(result);
+		return false;
+	case PGRES_FATAL_ERROR:
+	case PGRES_BAD_RESPONSE:
+		if (conn->failed) {
+			PQclear(result);
+			return true;
+		}
+		conn->failed = true;
+		break;
+	default:
+		if (conn->failed) {
+			PQclear(result);
+			return true;
+		}
+		break;
+	}
+	PQclear(conn->result);
+	conn->result = result;
+	return true;
+}
+
+/*
+ * Everything libpq can give without waiting. PQgetResult does not block when PQisBusy says no; when the connection has
+ * broken PQisBusy says no as well, and PQgetResult then gives the server's last words and libpq's own error.
+ */
+static void collect(struct postgres_conn *conn) {
+	while (!PQisBusy(conn->pg)) {
+		PGresult *result = PQgetResult(conn->pg);
+		if (result == NULL) {
+			finish_statement(conn);
+			return;
+		}
+		if (!keep_result(conn, result)) {
+			drop_session(conn, "COPY is not supported");
+			tell_lost_statement(conn);
+			return;
+		}
+	}
+}
+
+/* The manual, PQflush: on 1 wait for the socket to become read- or write-ready, consume input when readable, flush again. */
+static void flush(struct postgres_conn *conn) {
+	bool more = PQflush(conn->pg) == 1;
+	if (PQstatus(conn->pg) == CONNECTION_BAD) /* libpq has closed the socket */
+		ev_io_stop(conn->loop, &conn->io);
+	else
+		watch(conn, more ? EV_READ | EV_WRITE : EV_READ);
+}
+
+static void look_while_busy(struct postgres_conn *conn, bool readable) {
+	if (readable)
+		(void)PQconsumeInput(conn->pg); /* its error comes as a result, behind what the server still said */
+	flush(conn);
+	collect(conn);
+}
+
+static void look_while_idle(struct postgres_conn *conn) {
+	bool ok = PQconsumeInput(conn->pg);
+	(void)PQisBusy(conn->pg); /* parses: a FATAL of the server reaches notice(), as the manual says of idle connections */
+	PGnotify *notify;
+	while ((notify = PQnotifies(conn->pg)) != NULL)
+		PQfreemem(notify);
+	if (ok && PQstatus(conn->pg) != CONNECTION_BAD)
+		return;
+	char why[sizeof conn->why_lost];
+	snprintf(why, sizeof why, "%s", conn->last_words[0] != '\0' ? conn->last_words : PQerrorMessage(conn->pg));
+	drop_session(conn, why);
+	tell_lost_idle(conn);
+}
+
+static void socket_ready(struct ev_loop *loop, ev_io *w, int revents) {
+	(void)loop;
+	struct postgres_conn *conn = w->data;
+	if (conn->busy)
+		look_while_busy(conn, (revents & EV_READ) != 0);
+	else
+		look_while_idle(conn);
+}
+
+/*
+ * TLS may hold bytes that the socket no longer announces: OpenSSL reads whole records (16 KiB), libpq takes as much as
+ * its buffer has room for. PostgreSQL itself writes 8 KiB at most, poolers more.
+ */
+static void look_into_tls(struct ev_loop *loop, ev_timer *w, int revents) {
+	(void)loop, (void)revents;
+	look_while_busy(w->data, true);
+}
+
+static void time_over(struct ev_loop *loop, ev_timer *w, int revents) {
+	(void)loop, (void)revents;
+	struct postgres_conn *conn = w->data;
+	if (!conn->busy) {
+		tell_lost_idle(conn);
+		return;
+	}
+	if (conn->pg != NULL) {
+		char why[64];
+		snprintf(why, sizeof why, "no answer within %d ms", conn->timeout_ms);
+		drop_session(conn, why);
+	}
+	tell_lost_statement(conn);
+}
+
+static bool send_statement(PGconn *pg, const char *sql, const char *const *params, size_t nparams) {
+	if (nparams == 0) /* only the simple protocol takes several statements */
+		return PQsendQuery(pg, sql) == 1;
+	return nparams <= MAX_PARAMS && PQsendQueryParams(pg, sql, (int)nparams, NULL, params, NULL, NULL, 0) == 1;
+}
+
+static void execute(struct engine_conn *base, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
+					engine_result_fn *fn, void *context) {
+	struct postgres_conn *conn = from_base(base);
+	assert(!conn->busy);
+	assert(timeout_ms > 0);
+	conn->busy = true;
+	conn->failed = false;
+	conn->fn = fn;
+	conn->context = context;
+	conn->timeout_ms = timeout_ms;
+	if (conn->pg == NULL) { /* lost, and the caller has not closed it yet */
+		start_timer(conn, 0);
+		return;
+	}
+	if (!send_statement(conn->pg, sql, params, nparams)) {
+		char why[sizeof conn->why_lost];
+		postgres_one_line(why, sizeof why, PQerrorMessage(conn->pg));
+		drop_session(conn, why);
+		start_timer(conn, 0);
+		return;
+	}
+	start_timer(conn, timeout_ms / 1000.);
+	flush(conn);
+	if (PQstatus(conn->pg) == CONNECTION_BAD) { /* flushing also reads, and found the end */
+		drop_session(conn, PQerrorMessage(conn->pg));
+		start_timer(conn, 0);
+	} else if (PQsslInUse(conn->pg)) {
+		ev_timer_again(conn->loop, &conn->tls);
+	}
+}
+
+static void close_conn(struct engine_conn *base) {
+	struct postgres_conn *conn = from_base(base);
+	drop_session(conn, NULL);
+	PQclear(become_idle(conn));
+	free(conn);
+}
+
+static void on_lost(struct engine_conn *base, engine_lost_fn *fn, void *context) {
+	struct postgres_conn *conn = from_base(base);
+	conn->lost_fn = fn;
+	conn->lost_context = context;
+}
+
+static int64_t backend_pid(const struct engine_conn *base) {
+	return ((const struct postgres_conn *)base)->backend_pid;
+}
+
+static const char *peer(const struct engine_conn *base) {
+	return ((const struct postgres_conn *)base)->peer;
+}
+
+/* Notices say nothing that decides anything; a FATAL that comes while idle says why the connection is about to end. */
+static void notice(void *context, const PGresult *result) {
+	struct postgres_conn *conn = context;
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	char message[sizeof conn->last_words];
+	postgres_message(message, sizeof message, result);
+	if (severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+		memcpy(conn->last_words, message, sizeof message);
+	log_debug(NULL, "%s: %s", conn->peer, message);
+}
+
+static void set_peer(struct postgres_conn *conn) {
+	const char *host = PQhost(conn->pg), *port = PQport(conn->pg);
+	if (host[0] == '/' || host[0] == '@') /* a socket's directory, or an abstract socket */
+		snprintf(conn->peer, sizeof conn->peer, "%s", host);
+	else
+		snprintf(conn->peer, sizeof conn->peer, strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+struct engine_conn *postgres_conn_new(struct ev_loop *loop, PGconn *pg) {
+	struct postgres_conn *conn = mem_alloc(sizeof *conn);
+	conn->base.engine = &engine_postgres;
+	conn->loop = loop;
+	conn->pg = pg;
+	conn->backend_pid = PQbackendPID(pg);
+	set_peer(conn);
+	PQsetNoticeReceiver(pg, notice, conn);
+	PQsetnonblocking(pg, 1); /* with nothing to flush it cannot fail */
+	ev_init(&conn->io, socket_ready);
+	conn->io.data = conn;
+	ev_timer_init(&conn->timer, time_over, 0., 0.);
+	conn->timer.data = conn;
+	/* When we were stopped ourselves, deadline and answer arrive together: the answer goes first. */
+	ev_set_priority(&conn->timer, -1);
+	ev_timer_init(&conn->tls, look_into_tls, 0., tls_look_s);
+	conn->tls.data = conn;
+	watch(conn, EV_READ);
+	return &conn->base;
+}
+
+const struct engine engine_postgres = {
+	.name = "postgresql",
+	.url_scheme = "postgresql://",
+	.dialect = &dialect_postgres,
+	.connect = postgres_connect,
+	.connect_abandon = postgres_connect_abandon,
+	.execute = execute,
+	.close = close_conn,
+	.on_lost = on_lost,
+	.backend_pid = backend_pid,
+	.peer = peer,
+};
