@@ -217,22 +217,24 @@ static size_t least(size_t a, size_t b) {
 	return a < b ? a : b;
 }
 
-/* Levenshtein's, one row at a time; both are at most NEAREST_MAX_LENGTH long. */
+/* Letters added, left out, replaced or swapped with their neighbour; both are at most NEAREST_MAX_LENGTH long. */
 static size_t edit_distance(const char *a, const char *b) {
-	size_t row[NEAREST_MAX_LENGTH + 1];
-	size_t length = strlen(b);
-	for (size_t j = 0; j <= length; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i] != '\0'; i++) {
-		size_t diagonal = row[0];
-		row[0] = i + 1;
-		for (size_t j = 0; j < length; j++) {
-			size_t above = row[j + 1];
-			row[j + 1] = least(diagonal + (a[i] != b[j]), least(above, row[j]) + 1);
-			diagonal = above;
+	size_t d[NEAREST_MAX_LENGTH + 1][NEAREST_MAX_LENGTH + 1];
+	size_t rows = strlen(a);
+	size_t columns = strlen(b);
+	for (size_t i = 0; i <= rows; i++)
+		d[i][0] = i;
+	for (size_t j = 0; j <= columns; j++)
+		d[0][j] = j;
+	for (size_t i = 1; i <= rows; i++) {
+		for (size_t j = 1; j <= columns; j++) {
+			size_t replaced = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+			d[i][j] = least(replaced, least(d[i - 1][j], d[i][j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
 		}
 	}
-	return row[length];
+	return d[rows][columns];
 }
 
 const struct catalogue_command *catalogue_nearest(const char *name) {
