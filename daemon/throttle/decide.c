@@ -16,32 +16,37 @@ static void set_probe(struct throttle_verdict *verdict, const struct reading *re
 	snprintf(verdict->probe, sizeof verdict->probe, "%s", reading->probe);
 }
 
-/* "r1" of "lag:r1" */
+/* "r1" of "lag:r1"; NULL when the probe is about no replica in particular. */
 static const char *replica_name(const struct reading *reading) {
 	const char *colon = strchr(reading->probe, ':');
-	return colon != NULL ? colon + 1 : reading->probe;
+	return colon != NULL ? colon + 1 : NULL;
 }
 
 static void hold_unknown(struct throttle_verdict *verdict, const struct reading *reading) {
+	const char *name = replica_name(reading);
 	verdict->held = true;
 	set_probe(verdict, reading);
-	snprintf(verdict->reason, sizeof verdict->reason, "replica lag unknown (%s): %.150s", replica_name(reading), reading->why);
+	if (name != NULL)
+		snprintf(verdict->reason, sizeof verdict->reason, "replica lag unknown (%s): %.150s", name, reading->why);
+	else
+		snprintf(verdict->reason, sizeof verdict->reason, "replica lag unknown: %s", reading->why);
 }
 
 static void hold_lag(struct throttle_verdict *verdict, const struct reading *reading, double limit_ms) {
 	verdict->held = true;
 	set_probe(verdict, reading);
 	double lag_s = verdict->lag_ms / 1000, limit_s = limit_ms / 1000;
+	const char *name = replica_name(reading) != NULL ? replica_name(reading) : reading->probe;
 	if (verdict->pressure >= 1)
 		snprintf(verdict->reason, sizeof verdict->reason, "replica lag %.1f s %s %g s (%s)", lag_s, lag_s > limit_s ? ">" : "=",
-				 limit_s, replica_name(reading));
+		         limit_s, name);
 	else
 		snprintf(verdict->reason, sizeof verdict->reason, "replica lag %.1f s, going on below %g s (%s)", lag_s,
-				 limit_s * release_pressure, replica_name(reading));
+		         limit_s * release_pressure, name);
 }
 
 void decide(const struct reading *readings, size_t count, const struct throttle_settings *settings, int64_t now_us,
-			struct throttle_verdict *verdict) {
+            struct throttle_verdict *verdict) {
 	const struct reading *worst = NULL, *unknown = NULL;
 	const double limit_ms = settings->max_lag_ms > 0 ? (double)settings->max_lag_ms : 1;
 	const bool was_held = verdict->held;

@@ -105,6 +105,10 @@ static void unknown_holds_only_if_it_counts(void **state) {
 	r[1].counts = false;
 	decide(r, 2, &settings, now_us, &v);
 	assert_false(v.held);
+	r[1] = unknown("lag", "waiting for the first list of replicas");
+	decide(r, 2, &settings, now_us, &v);
+	assert_string_equal(v.reason, "replica lag unknown: waiting for the first list of replicas");
+	r[1].counts = false;
 	r[0].counts = false;
 	r[0].lag_ms = 1e6;
 	decide(r, 2, &settings, now_us, &v);
