@@ -64,6 +64,7 @@ DAEMON_SRC := $(wildcard \
 	daemon/job/job_state.c \
 	daemon/job/plan.c \
 	daemon/job/preflight.c \
+	daemon/job/preflight_rules.c \
 	daemon/job/scheduler.c \
 	daemon/job/target.c \
 	daemon/serve/audit.c \

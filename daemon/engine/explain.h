@@ -9,11 +9,12 @@
 #include <stdbool.h>
 
 struct explain_verdict {
-	bool reads;		   /* the worked relation is in the plan; false: proven empty (a key that is NULL) */
-	bool by_key;	   /* every scan of it is bounded by an index condition on the key's first column */
-	bool sorts;		   /* its rows are sorted after they were read */
-	char scan[64];	   /* the first scan that is not by key (or the last that is): "Seq Scan" */
-	char index[64];	   /* its index; "" if none */
+	bool reads;        /* the worked relation is in the plan */
+	bool proven_empty; /* there is no row to find: a condition that is false, a key that is NULL */
+	bool by_key;       /* every scan of it is bounded by an index condition on the key's first column */
+	bool sorts;        /* its rows are sorted after they were read */
+	char scan[64];     /* the first scan that is not by key (or the last that is): "Seq Scan" */
+	char index[64];    /* its index; "" if none */
 	char depends[64];  /* a node whose result depends on which rows share a batch, "WindowAgg"; "" if none */
 	char other[128];   /* another relation that is read in full, the largest; "" if none */
 	double other_rows; /* how many rows that has */
@@ -24,6 +25,6 @@ struct explain_verdict {
  * statement that writes only what feeds the write is judged, of any other the whole plan; subqueries of expressions are not.
  */
 bool explain_judge(const char *json, const char *schema, const char *relation, const char *key, struct explain_verdict *verdict,
-				   struct error *err);
+                   struct error *err);
 
 #endif

@@ -106,12 +106,17 @@ static void not_by_key(void **state) {
 
 static void proven_empty(void **state) {
 	(void)state;
-	assert_false(judge(null_plan).reads);
+	struct explain_verdict v = judge(null_plan);
+	assert_true(!v.reads && v.proven_empty);
+	assert_string_equal(v.depends, "");
 }
 
 static void depends_on_batch(void **state) {
 	(void)state;
 	assert_string_equal(judge(agg_plan).depends, "Aggregate");
+	/* INSERT … SELECT max(id) FROM e WHERE …: the scan is in an InitPlan, under a Limit. */
+	static const char minmax[] = "[{\"Plan\":{\"Node Type\":\"ModifyTable\",\"Plans\":[{\"Node Type\":\"Result\"}]}}]";
+	assert_string_equal(judge(minmax).depends, "InitPlan");
 }
 
 static void other_relations(void **state) {
@@ -159,7 +164,7 @@ static void unreadable(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(by_key),			cmocka_unit_test(not_by_key),	   cmocka_unit_test(proven_empty),
+		cmocka_unit_test(by_key),           cmocka_unit_test(not_by_key),      cmocka_unit_test(proven_empty),
 		cmocka_unit_test(depends_on_batch), cmocka_unit_test(other_relations), cmocka_unit_test(words),
 		cmocka_unit_test(unreadable),
 	};
