@@ -21,7 +21,7 @@ static bool stderr_is_journal(const char *journal_stream) {
 	uintmax_t device, inode;
 	struct stat st;
 	return journal_stream != NULL && sscanf(journal_stream, "%ju:%ju", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
-		   st.st_dev == device && st.st_ino == inode;
+	       st.st_dev == device && st.st_ino == inode;
 }
 
 void log_open(void) {
@@ -50,7 +50,7 @@ static void write_journal(enum log_level level, const char *object, const char *
 	/* The prefix is in MESSAGE too: `journalctl -u backfilld` shows nothing else. */
 	if (object != NULL)
 		sd_journal_send("MESSAGE=%s", line, "PRIORITY=%d", (int)level, "SYSLOG_IDENTIFIER=backfilld", "BACKFILLD_OBJECT=%s",
-						object, NULL);
+		                object, NULL);
 	else
 		sd_journal_send("MESSAGE=%s", line, "PRIORITY=%d", (int)level, "SYSLOG_IDENTIFIER=backfilld", NULL);
 }

@@ -34,7 +34,7 @@ const char *engine_value(const struct engine_result *result, int row, int column
 }
 
 void engine_execute(struct engine_conn *conn, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
-					engine_result_fn *fn, void *context) {
+                    engine_result_fn *fn, void *context) {
 	conn->engine->execute(conn, sql, params, nparams, timeout_ms, fn, context);
 }
 

@@ -24,10 +24,10 @@ static const double tls_look_s = 0.1;
 struct postgres_conn {
 	struct engine_conn base; /* first */
 	struct ev_loop *loop;
-	PGconn *pg;		/* NULL once the connection is lost */
-	ev_io io;		/* runs whenever pg lives */
+	PGconn *pg;     /* NULL once the connection is lost */
+	ev_io io;       /* runs whenever pg lives */
 	ev_timer timer; /* busy: the answer's deadline, or 0 s to tell that sending failed; idle: 0 s to tell the loss */
-	ev_timer tls;	/* busy and TLS only */
+	ev_timer tls;   /* busy and TLS only */
 	bool busy;
 	bool failed; /* `result` is an error: what follows it does not count */
 	engine_result_fn *fn;
@@ -134,11 +134,11 @@ static void tell_done(struct postgres_conn *conn) {
 		start_timer(conn, 0);
 	const struct postgres_rows rows = {.base.value = rows_value, .result = result};
 	const struct engine_result done = {.outcome = ENGINE_DONE,
-									   .message = "",
-									   .nrows = PQntuples(result),
-									   .ncolumns = PQnfields(result),
-									   .affected = affected_rows(result),
-									   .rows = &rows};
+	                                   .message = "",
+	                                   .nrows = PQntuples(result),
+	                                   .ncolumns = PQnfields(result),
+	                                   .affected = affected_rows(result),
+	                                   .rows = &rows};
 	conn->fn(conn->context, &done);
 	PQclear(result);
 }
@@ -282,7 +282,7 @@ static bool send_statement(PGconn *pg, const char *sql, const char *const *param
 }
 
 static void execute(struct engine_conn *base, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
-					engine_result_fn *fn, void *context) {
+                    engine_result_fn *fn, void *context) {
 	struct postgres_conn *conn = from_base(base);
 	assert(!conn->busy);
 	assert(timeout_ms > 0);

@@ -39,19 +39,19 @@ static const struct {
 	{"55P03", ENGINE_ERROR_CONTENTION}, /* lock_not_available: lock_timeout, NOWAIT */
 	{"40001", ENGINE_ERROR_CONTENTION}, /* serialization_failure */
 	{"40P01", ENGINE_ERROR_CONTENTION}, /* deadlock_detected */
-	{"57014", ENGINE_ERROR_TIMEOUT},	/* query_canceled: statement_timeout, pg_cancel_backend */
-	{"21000", ENGINE_ERROR_AMBIGUOUS},	/* ON CONFLICT DO UPDATE cannot affect a row a second time */
-	{"22", ENGINE_ERROR_DATA},			/* data exception */
-	{"23", ENGINE_ERROR_DATA},			/* integrity constraint violation */
-	{"P0001", ENGINE_ERROR_DATA},		/* raise_exception: a trigger's veto */
-	{"25006", ENGINE_ERROR_READ_ONLY},	/* read_only_sql_transaction: a standby */
-	{"53100", ENGINE_ERROR_DISK_FULL},	{"42501", ENGINE_ERROR_PRIVILEGE}, {"42", ENGINE_ERROR_SCHEMA},
-	{"0A", ENGINE_ERROR_SCHEMA},	/* feature not supported */
-	{"3D", ENGINE_ERROR_SCHEMA},	/* no such database */
-	{"3F", ENGINE_ERROR_SCHEMA},	/* no such schema */
+	{"57014", ENGINE_ERROR_TIMEOUT},    /* query_canceled: statement_timeout, pg_cancel_backend */
+	{"21000", ENGINE_ERROR_AMBIGUOUS},  /* ON CONFLICT DO UPDATE cannot affect a row a second time */
+	{"22", ENGINE_ERROR_DATA},          /* data exception */
+	{"23", ENGINE_ERROR_DATA},          /* integrity constraint violation */
+	{"P0001", ENGINE_ERROR_DATA},       /* raise_exception: a trigger's veto */
+	{"25006", ENGINE_ERROR_READ_ONLY},  /* read_only_sql_transaction: a standby */
+	{"53100", ENGINE_ERROR_DISK_FULL},  {"42501", ENGINE_ERROR_PRIVILEGE}, {"42", ENGINE_ERROR_SCHEMA},
+	{"0A", ENGINE_ERROR_SCHEMA},    /* feature not supported */
+	{"3D", ENGINE_ERROR_SCHEMA},    /* no such database */
+	{"3F", ENGINE_ERROR_SCHEMA},    /* no such schema */
 	{"2BP01", ENGINE_ERROR_SCHEMA}, /* dependent objects still exist */
-	{"53", ENGINE_ERROR_RESOURCE},	/* out of memory, too many connections */
-	{"57P01", ENGINE_ERROR_RESOURCE},	{"57P02", ENGINE_ERROR_RESOURCE},  {"57P03", ENGINE_ERROR_RESOURCE},
+	{"53", ENGINE_ERROR_RESOURCE},  /* out of memory, too many connections */
+	{"57P01", ENGINE_ERROR_RESOURCE},   {"57P02", ENGINE_ERROR_RESOURCE},  {"57P03", ENGINE_ERROR_RESOURCE},
 };
 
 enum engine_error postgres_classify(const char *sqlstate, const char *message) {
@@ -70,14 +70,14 @@ enum engine_error postgres_classify(const char *sqlstate, const char *message) {
  */
 enum error_code postgres_connect_code(const char *message) {
 	static const char *const final[] = {
-		"authentication failed",	/* 28P01, 28000: password, peer, ident, certificate, … */
-		"no pg_hba.conf entry",		/* 28000 */
-		"pg_hba.conf rejects",		/* 28000 */
-		"is not permitted to log",	/* 28000 */
-		"no password supplied",		/* libpq: the server wants one and no file holds it */
-		"permission denied for d",	/* 42501, …atabase: CONNECT is missing */
-		"does not exist",			/* 3D000 database, 28000 role */
-		"invalid port number",		/* libpq */
+		"authentication failed",    /* 28P01, 28000: password, peer, ident, certificate, … */
+		"no pg_hba.conf entry",     /* 28000 */
+		"pg_hba.conf rejects",      /* 28000 */
+		"is not permitted to log",  /* 28000 */
+		"no password supplied",     /* libpq: the server wants one and no file holds it */
+		"permission denied for d",  /* 42501, …atabase: CONNECT is missing */
+		"does not exist",           /* 3D000 database, 28000 role */
+		"invalid port number",      /* libpq */
 		"definition of service \"", /* libpq: not found */
 	};
 	for (size_t i = 0; i < sizeof final / sizeof *final; i++)

@@ -1,0 +1,618 @@
+/* test_engine_postgres.c: the PostgreSQL engine against a real server of its own, in a temporary folder. */
+#include "tests/unit/postgres_server.h"
+
+#include "daemon/engine/engine.h"
+
+#include <dirent.h>
+#include <ev.h>
+
+/* --- one connection, seen by a test --- */
+
+static struct ev_loop *loop;
+
+struct session {
+	struct engine_connecting *connecting;
+	struct engine_conn *conn;
+	struct error err; /* of connecting */
+	bool connected;   /* or failed to */
+	bool lost;
+	char why_lost[640];
+	/* the last answer */
+	int answers;
+	struct engine_result result; /* without rows */
+	char message[640];
+	char *value; /* row 0, column 0 */
+	/* what the callback does */
+	bool close_inside;
+	int execute_inside;
+};
+
+static void on_connected(void *context, struct engine_conn *conn, const struct error *err) {
+	struct session *s = context;
+	s->connecting = NULL;
+	s->connected = true;
+	s->conn = conn;
+	if (conn == NULL)
+		s->err = *err;
+}
+
+static void on_lost(void *context, const char *message) {
+	struct session *s = context;
+	s->lost = true;
+	snprintf(s->why_lost, sizeof s->why_lost, "%s", message);
+	if (s->close_inside) {
+		engine_close(s->conn);
+		s->conn = NULL;
+	}
+}
+
+static void on_result(void *context, const struct engine_result *result) {
+	struct session *s = context;
+	s->answers++;
+	s->result = *result;
+	s->result.rows = NULL;
+	if (s->close_inside) {
+		engine_close(s->conn);
+		s->conn = NULL;
+	}
+	/* Message and rows must have survived the closing. */
+	snprintf(s->message, sizeof s->message, "%s", result->message);
+	free(s->value);
+	s->value = mem_dup(engine_value(result, 0, 0));
+	if (s->execute_inside > 0) {
+		s->execute_inside--;
+		engine_execute(s->conn, "select 'inside'", NULL, 0, 5000, on_result, s);
+	}
+}
+
+static void time_over(struct ev_loop *l, ev_timer *w, int revents) {
+	(void)l, (void)revents;
+	*(bool *)w->data = true;
+}
+
+static bool wait_until(const bool *flag, const int *count, int wanted, double seconds) {
+	bool over = false;
+	ev_timer timer;
+	ev_now_update(loop);
+	ev_timer_init(&timer, time_over, seconds, 0.);
+	timer.data = &over;
+	ev_timer_start(loop, &timer);
+	while (!over && !(flag != NULL && *flag) && !(count != NULL && *count >= wanted))
+		ev_run(loop, EVRUN_ONCE);
+	ev_timer_stop(loop, &timer);
+	return !over;
+}
+
+static void run_loop(double seconds) {
+	wait_until(NULL, NULL, 0, seconds);
+}
+
+static void begin_connect(struct session *s, const char *target, int timeout_s) {
+	const struct engine_connect_options options = {.application_name = "backfilld test", .timeout_s = timeout_s};
+	struct error err;
+	const struct engine *engine = engine_for_url(target, &err);
+	assert_ptr_equal(engine, &engine_postgres);
+	s->connecting = engine->connect(loop, target, &options, on_connected, s);
+	assert_false(s->connected); /* never before connect has returned */
+}
+
+static void connect_to(struct session *s, char *target) {
+	begin_connect(s, target, 10);
+	free(target);
+	assert_true(wait_until(&s->connected, NULL, 0, 15));
+	if (s->conn != NULL)
+		engine_on_lost(s->conn, on_lost, s);
+}
+
+static void open_session(struct session *s) {
+	connect_to(s, url("postgres@", "postgres"));
+	if (s->conn == NULL)
+		fail_msg("%s", s->err.message);
+}
+
+static void execute_params(struct session *s, const char *sql, const char *const *params, size_t nparams, int timeout_ms) {
+	int before = s->answers;
+	engine_execute(s->conn, sql, params, nparams, timeout_ms, on_result, s);
+	assert_int_equal(s->answers, before); /* never before execute has returned */
+	assert_true(wait_until(NULL, &s->answers, before + 1, timeout_ms / 1000. + 10));
+	assert_int_equal(s->answers, before + 1);
+}
+
+static void execute(struct session *s, const char *sql) {
+	execute_params(s, sql, NULL, 0, 20000);
+}
+
+static void end(struct session *s) {
+	engine_close(s->conn);
+	free(s->value);
+	*s = (struct session){0};
+}
+
+static void assert_done(const struct session *s, const char *value) {
+	if (s->result.outcome != ENGINE_DONE)
+		fail_msg("outcome %d: %s", (int)s->result.outcome, s->message);
+	if (value != NULL)
+		assert_string_equal(s->value, value);
+}
+
+/* --- connecting --- */
+
+static void connects_and_says_where(void **state) {
+	(void)state;
+	struct session s = {0};
+	open_session(&s);
+	autofree char *peer = mem_printf("127.0.0.1:%d", server.port);
+	assert_string_equal(engine_peer(s.conn), peer);
+	execute(&s, "select pg_backend_pid()");
+	assert_int_equal(engine_backend_pid(s.conn), atoi(s.value));
+	execute(&s, "show application_name");
+	assert_done(&s, "backfilld test");
+	execute(&s, "show client_encoding");
+	assert_done(&s, "UTF8");
+	end(&s);
+
+	connect_to(&s, mem_printf("postgresql://postgres@/postgres?host=%s&port=%d&application_name=mine&client_encoding=LATIN1",
+	                          server.dir, server.port));
+	assert_non_null(s.conn);
+	assert_string_equal(engine_peer(s.conn), server.dir);
+	execute(&s, "show application_name");
+	assert_done(&s, "mine");
+	execute(&s, "show client_encoding");
+	assert_done(&s, "UTF8");
+	end(&s);
+
+	int dead;
+	close(open_port(&dead));
+	connect_to(&s, mem_printf("postgresql://postgres@127.0.0.1:%d,127.0.0.1:%d/postgres?target_session_attrs=read-write", dead,
+	                          server.port));
+	assert_non_null(s.conn);
+	assert_string_equal(engine_peer(s.conn), peer);
+	end(&s);
+}
+
+static void assert_connect_fails(char *target, enum error_code code, const char *words) {
+	struct session s = {0};
+	connect_to(&s, target);
+	assert_null(s.conn);
+	if (s.err.code != code || strstr(s.err.message, words) == NULL)
+		fail_msg("code %d, wanted %d and \"%s\": %s", (int)s.err.code, (int)code, words, s.err.message);
+	assert_null(strstr(s.err.message, "sesame"));
+	assert_null(strstr(s.err.hint, "sesame"));
+	assert_null(strchr(s.err.message, '\n'));
+}
+
+static void connect_failures_say_why_and_whether_to_try_again(void **state) {
+	(void)state;
+	int dead;
+	close(open_port(&dead));
+	assert_connect_fails(mem_printf("postgresql://u:sesame@127.0.0.1:%d/orders", dead), ERROR_TRY_AGAIN,
+	                     "database \"orders\" at 127.0.0.1");
+	assert_connect_fails(url("postgres@", "nowhere"), ERROR_CONFIG, "\"nowhere\" does not exist");
+	assert_connect_fails(url("nobody@", "postgres"), ERROR_CONFIG, "\"nobody\" does not exist");
+	assert_connect_fails(url("locked:sesame@", "postgres"), ERROR_CONFIG, "authentication failed");
+	assert_connect_fails(url("locked@", "postgres"), ERROR_CONFIG, "no password supplied");
+	assert_connect_fails(url("postgres@", "postgres?target_session_attrs=standby"), ERROR_TRY_AGAIN, "not in hot standby");
+	assert_connect_fails(url("postgres@", "?service=missing_one"), ERROR_CONFIG, "missing_one");
+}
+
+static void bad_urls_never_show_the_password(void **state) {
+	(void)state;
+	assert_connect_fails(mem_dup("postgresql://u@h/d?nonsense=1"), ERROR_CONFIG, "invalid URI query parameter");
+	assert_connect_fails(mem_dup("postgresql://u:open%sesame@h/d"), ERROR_CONFIG, "percent-encoded");
+	assert_connect_fails(mem_dup("postgresql://u:open@sesame@h/d"), ERROR_CONFIG, "an @ or /");
+	assert_connect_fails(mem_dup("postgresql://u:open/sesame@h/d"), ERROR_CONFIG, "an @ or /");
+	assert_connect_fails(mem_dup("postgresql://u:12/sesame@h/d?user=x@y"), ERROR_CONFIG, "an @ or /");
+	assert_connect_fails(mem_dup("postgresql://u:sesame@[::1/d"), ERROR_CONFIG, "cannot be read");
+	assert_connect_fails(mem_dup("postgresql://u:sesame@[::1]x/d"), ERROR_CONFIG, "cannot be read");
+	assert_connect_fails(mem_dup("postgresql://127.0.0.1:99999/d?user=x@y"), ERROR_CONFIG, "port");
+	struct error err;
+	assert_null(engine_for_url("oracle://u:sesame@h/d", &err));
+	assert_non_null(strstr(err.message, "oracle://"));
+	assert_non_null(strstr(err.hint, "postgresql://"));
+	assert_null(strstr(err.message, "sesame"));
+	assert_null(engine_for_url("sesame", &err));
+	assert_null(strstr(err.message, "sesame"));
+}
+
+struct beat {
+	ev_timer timer;
+	double last, longest;
+};
+
+static void beat(struct ev_loop *l, ev_timer *w, int revents) {
+	(void)l, (void)revents;
+	struct beat *b = w->data;
+	double now = ev_time();
+	if (now - b->last > b->longest)
+		b->longest = now - b->last;
+	b->last = now;
+}
+
+static double longest_gap_of_connecting_to(const char *target) {
+	struct beat b = {.last = ev_time()};
+	struct session s = {0};
+	ev_timer_init(&b.timer, beat, 0.005, 0.005);
+	b.timer.data = &b;
+	ev_timer_start(loop, &b.timer);
+	begin_connect(&s, target, 2);
+	assert_true(wait_until(&s.connected, NULL, 0, 4));
+	ev_timer_stop(loop, &b.timer);
+	assert_null(s.conn);
+	assert_int_equal(s.err.code, ERROR_TRY_AGAIN);
+	return b.longest;
+}
+
+static void connecting_never_holds_the_loop(void **state) {
+	(void)state;
+	int port;
+	int hole = open_port(&port);
+	autofree char *target = mem_printf("postgresql://127.0.0.1:%d/x", port);
+	/* Blocking would be 2 s every time; a busy machine alone may keep us from running for a moment, so the best of three. */
+	double best = 1e9;
+	for (int i = 0; i < 3 && best > 0.05; i++) {
+		double gap = longest_gap_of_connecting_to(target);
+		best = gap < best ? gap : best;
+	}
+	close(hole);
+	assert_true(best <= 0.05);
+}
+
+static int count_connect_threads(void) {
+	DIR *dir = opendir("/proc/self/task");
+	assert_non_null(dir);
+	int count = 0;
+	for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		autofree char *path = mem_printf("/proc/self/task/%s/comm", entry->d_name);
+		char name[32] = "";
+		FILE *f = fopen(path, "r");
+		if (f == NULL) /* "..", or it has just ended */
+			continue;
+		count += fgets(name, sizeof name, f) != NULL && strcmp(name, "connect\n") == 0;
+		fclose(f);
+	}
+	closedir(dir);
+	return count;
+}
+
+static void assert_connect_threads_end(void) {
+	for (int i = 0; count_connect_threads() > 0; i++) {
+		assert_true(i < 100);
+		usleep(100000);
+	}
+}
+
+static void abandoned_threads_clean_up(void **state) {
+	(void)state;
+	int port;
+	int hole = open_port(&port);
+	struct session s = {0};
+	autofree char *target = mem_printf("postgresql://127.0.0.1:%d/x", port);
+	begin_connect(&s, target, 2);
+	usleep(100000);
+	assert_in_range(count_connect_threads(), 1, 10);
+	engine_postgres.connect_abandon(s.connecting);
+	autofree char *good = url("postgres@", "postgres");
+	for (int i = 0; i < 30; i++) { /* before, while and after the thread hands over */
+		begin_connect(&s, good, 5);
+		usleep((useconds_t)i * 1000);
+		if (i % 2 == 0)
+			run_loop(0.001);
+		if (s.connecting != NULL)
+			engine_postgres.connect_abandon(s.connecting);
+		engine_close(s.conn);
+		s = (struct session){0};
+	}
+	run_loop(0.2);
+	assert_false(s.connected);
+	assert_connect_threads_end(); /* what they held, the leak checker counts */
+	close(hole);
+	/* A session whose statement was given up ends only when the statement does: those sleep from other tests. */
+	autofree char *left = NULL;
+	for (int i = 0; i < 50 && (left == NULL || strcmp(left, "0") != 0); i++) {
+		free(left);
+		usleep(50000);
+		left = ask("select count(*) from pg_stat_activity where application_name = 'backfilld test'"
+		           " and query !~ 'pg_sleep'");
+	}
+	assert_string_equal(left, "0");
+}
+
+/* --- executing --- */
+
+static void executes_with_parameters(void **state) {
+	(void)state;
+	struct session s = {0};
+	open_session(&s);
+	execute_params(&s, "select $1::text || '/' || coalesce($2::text, 'null')", (const char *const[]){"a'b", NULL}, 2, 5000);
+	assert_done(&s, "a'b/null");
+	assert_int_equal(s.result.nrows, 1);
+	assert_int_equal(s.result.ncolumns, 1);
+	assert_int_equal(s.result.affected, 1);
+	execute_params(&s, "select $1::int", (const char *const[]){NULL}, 1, 5000);
+	assert_done(&s, NULL);
+	assert_null(s.value);
+	execute(&s, "update t set n = n where id <= 7");
+	assert_done(&s, NULL);
+	assert_int_equal(s.result.affected, 7);
+	execute(&s, "");
+	assert_done(&s, NULL);
+	end(&s);
+}
+
+static void several_statements_give_the_last_or_the_first_error(void **state) {
+	(void)state;
+	struct session s = {0};
+	open_session(&s);
+	execute(&s, "begin; set local lock_timeout = 900; select 1; update t set n = n where id < 4; commit");
+	assert_done(&s, NULL);
+	execute(&s, "select 1; select 'last' from t");
+	assert_done(&s, "last");
+	assert_int_equal(s.result.nrows, 10);
+	execute(&s, "select 1; select 1/0; select 2");
+	assert_int_equal(s.result.outcome, ENGINE_REFUSED);
+	assert_string_equal(s.result.sqlstate, "22012");
+	execute(&s, "select 'alive'");
+	assert_done(&s, "alive");
+	end(&s);
+}
+
+static void assert_refused(struct session *s, const char *sql, enum engine_error error, const char *sqlstate) {
+	execute(s, sql);
+	if (s->result.outcome != ENGINE_REFUSED || s->result.error != error || strcmp(s->result.sqlstate, sqlstate) != 0)
+		fail_msg("%s: outcome %d error %d sqlstate %s: %s", sql, (int)s->result.outcome, (int)s->result.error, s->result.sqlstate,
+		         s->message);
+}
+
+static void real_errors_have_their_class(void **state) {
+	(void)state;
+	struct session s = {0}, other = {0}, limited = {0};
+	open_session(&s);
+	open_session(&other);
+	connect_to(&limited, url("limited@", "postgres"));
+	execute(&other, "begin; lock table t");
+	assert_done(&other, NULL);
+	assert_refused(&s, "set lock_timeout = 50; select * from t", ENGINE_ERROR_CONTENTION, "55P03");
+	execute(&other, "rollback");
+	assert_refused(&s, "set statement_timeout = 50; select pg_sleep(5)", ENGINE_ERROR_TIMEOUT, "57014");
+	execute(&s, "reset statement_timeout");
+	assert_refused(&s, "insert into t values (1, 1)", ENGINE_ERROR_DATA, "23505");
+	assert_string_equal(s.message, "duplicate key value violates unique constraint \"t_pkey\": Key (id)=(1) already exists.");
+	assert_refused(&s, "update t set n = 1000", ENGINE_ERROR_DATA, "23514");
+	assert_refused(&s, "select 1/0", ENGINE_ERROR_DATA, "22012");
+	assert_refused(&s, "do $$ begin raise 'no'; end $$", ENGINE_ERROR_DATA, "P0001");
+	assert_refused(&s, "insert into t values (1, 1), (1, 2) on conflict (id) do update set n = excluded.n",
+	               ENGINE_ERROR_AMBIGUOUS, "21000");
+	assert_refused(&s, "begin read only; update t set n = 1", ENGINE_ERROR_READ_ONLY, "25006");
+	assert_refused(&s, "select 1", ENGINE_ERROR_OTHER, "25P02");
+	execute(&s, "rollback");
+	assert_refused(&s, "select * from missing", ENGINE_ERROR_SCHEMA, "42P01");
+	assert_refused(&s, "create table missing.x ()", ENGINE_ERROR_SCHEMA, "3F000");
+	assert_refused(&s, "selec", ENGINE_ERROR_SCHEMA, "42601");
+	assert_refused(&limited, "select * from t", ENGINE_ERROR_PRIVILEGE, "42501");
+	end(&s);
+	end(&other);
+	end(&limited);
+}
+
+static void raised_errors_have_their_class(void **state) {
+	(void)state;
+	static const struct {
+		const char *sqlstate, *text;
+		enum engine_error error;
+	} cases[] = {
+		{"40001", "x", ENGINE_ERROR_CONTENTION}, {"40P01", "x", ENGINE_ERROR_CONTENTION},
+		{"53100", "x", ENGINE_ERROR_DISK_FULL},  {"58030", "No space left on device", ENGINE_ERROR_DISK_FULL},
+		{"58030", "x", ENGINE_ERROR_OTHER},      {"53200", "x", ENGINE_ERROR_RESOURCE},
+		{"53300", "x", ENGINE_ERROR_RESOURCE},   {"57P03", "x", ENGINE_ERROR_RESOURCE},
+		{"57P01", "x", ENGINE_ERROR_RESOURCE},   {"0A000", "x", ENGINE_ERROR_SCHEMA},
+		{"2BP01", "x", ENGINE_ERROR_SCHEMA},     {"3D000", "x", ENGINE_ERROR_SCHEMA},
+		{"XX000", "x", ENGINE_ERROR_OTHER},
+	};
+	struct session s = {0};
+	open_session(&s);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		autofree char *sql = mem_printf("do $$ begin raise exception '%s' using errcode = '%s', detail = E'two\\nlines'; end $$",
+		                                cases[i].text, cases[i].sqlstate);
+		assert_refused(&s, sql, cases[i].error, cases[i].sqlstate);
+		assert_non_null(strstr(s.message, ": two lines"));
+	}
+	execute(&s, "do $$ begin raise exception '%', repeat('ä', 2000); end $$");
+	assert_int_equal(s.result.outcome, ENGINE_REFUSED);
+	assert_in_range(strlen(s.message), 500, 639);
+	assert_int_equal(strlen(s.message) % 2, 0); /* no half character */
+	end(&s);
+}
+
+static void move_large_values(const char *sslmode) {
+	struct session s = {0};
+	autofree char *rest = mem_printf("postgres?sslmode=%s", sslmode);
+	connect_to(&s, url("postgres@", rest));
+	assert_non_null(s.conn);
+	execute(&s, "select ssl from pg_stat_ssl where pid = pg_backend_pid()");
+	assert_done(&s, strcmp(sslmode, "require") == 0 ? "t" : "f");
+	execute(&s, "select i, repeat('x', 100) from generate_series(1, 200000) i");
+	assert_done(&s, "1");
+	assert_int_equal(s.result.nrows, 200000);
+	enum { SIZE = 20 * 1024 * 1024 };
+	autofree char *big = mem_alloc(SIZE + 1);
+	memset(big, 'y', SIZE);
+	execute_params(&s, "select $1::text", (const char *const[]){big}, 1, 20000);
+	assert_done(&s, big);
+	end(&s);
+}
+
+static void large_values_go_both_ways(void **state) {
+	(void)state;
+	move_large_values("disable");
+	move_large_values("require");
+}
+
+static void copy_is_refused(void **state) {
+	(void)state;
+	struct session s = {0};
+	open_session(&s);
+	execute(&s, "copy t from stdin");
+	assert_int_equal(s.result.outcome, ENGINE_LOST);
+	assert_string_equal(s.message, "COPY is not supported");
+	end(&s);
+}
+
+static void callbacks_may_execute_and_close(void **state) {
+	(void)state;
+	struct session s = {.execute_inside = 3};
+	open_session(&s);
+	execute(&s, "select 'outside'");
+	assert_true(wait_until(NULL, &s.answers, 4, 5));
+	assert_done(&s, "inside");
+	s.close_inside = true;
+	execute(&s, "select 'kept'");
+	assert_done(&s, "kept");
+	assert_null(s.conn);
+	end(&s);
+
+	open_session(&s);
+	s.close_inside = true;
+	execute_params(&s, "select pg_sleep($1::float8)", (const char *const[]){"30"}, 1, 50);
+	assert_int_equal(s.result.outcome, ENGINE_LOST);
+	assert_null(s.conn);
+	end(&s);
+
+	open_session(&s); /* closing while a statement runs: no callback */
+	engine_execute(s.conn, "select 1", NULL, 0, 5000, on_result, &s);
+	engine_close(s.conn);
+	s.conn = NULL;
+	run_loop(0.1);
+	assert_int_equal(s.answers, 0);
+	end(&s);
+}
+
+/* --- losing it --- */
+
+static void silence_is_lost(void **state) {
+	(void)state;
+	struct session s = {0};
+	open_session(&s);
+	double before = ev_time();
+	execute_params(&s, "select pg_sleep(30)", NULL, 0, 200);
+	assert_true(ev_time() - before < 5);
+	assert_int_equal(s.result.outcome, ENGINE_LOST);
+	assert_string_equal(s.message, "no answer within 200 ms");
+	execute(&s, "select 1"); /* not closed yet: lost again, not a crash */
+	assert_int_equal(s.result.outcome, ENGINE_LOST);
+	run_loop(0.05);
+	assert_false(s.lost); /* the statements were told already */
+	end(&s);
+}
+
+static void terminate(const struct session *s) {
+	autofree char *sql = mem_printf("select pg_terminate_backend(%d, 5000)", (int)engine_backend_pid(s->conn));
+	autofree char *done = ask(sql);
+	assert_string_equal(done, "t");
+}
+
+static void termination_is_noticed(void **state) {
+	(void)state;
+	struct session s = {0};
+	open_session(&s); /* idle */
+	terminate(&s);
+	assert_true(wait_until(&s.lost, NULL, 0, 5));
+	assert_string_equal(s.why_lost, "terminating connection due to administrator command");
+	end(&s);
+
+	open_session(&s); /* idle, closing itself */
+	s.close_inside = true;
+	terminate(&s);
+	assert_true(wait_until(&s.lost, NULL, 0, 5));
+	assert_null(s.conn);
+	end(&s);
+
+	open_session(&s); /* executing */
+	engine_execute(s.conn, "select pg_sleep(30)", NULL, 0, 20000, on_result, &s);
+	run_loop(0.1);
+	terminate(&s);
+	assert_true(wait_until(NULL, &s.answers, 1, 5));
+	assert_int_equal(s.result.outcome, ENGINE_LOST);
+	assert_string_equal(s.message, "terminating connection due to administrator command");
+	end(&s);
+
+	open_session(&s); /* gone, but the loop has not looked yet */
+	terminate(&s);
+	execute(&s, "select 1");
+	assert_int_equal(s.result.outcome, ENGINE_LOST);
+	assert_false(s.lost);
+	end(&s);
+
+	open_session(&s);
+	execute(&s, "begin; set local idle_in_transaction_session_timeout = 50");
+	assert_true(wait_until(&s.lost, NULL, 0, 5));
+	assert_non_null(strstr(s.why_lost, "idle-in-transaction timeout"));
+	end(&s);
+}
+
+static void frozen_server_is_lost(void **state) {
+	(void)state;
+	struct session s = {0};
+	open_session(&s);
+	pid_t backend = (pid_t)engine_backend_pid(s.conn);
+	assert_int_equal(kill(backend, SIGSTOP), 0);
+	execute_params(&s, "select 1", NULL, 0, 200);
+	assert_int_equal(s.result.outcome, ENGINE_LOST);
+	kill(backend, SIGCONT);
+	end(&s);
+}
+
+/* A statement that the socket does not take whole must not hold up closing. */
+static void close_on_frozen_server(const char *sslmode) {
+	struct session s = {0};
+	autofree char *rest = mem_printf("postgres?sslmode=%s", sslmode);
+	connect_to(&s, url("postgres@", rest));
+	assert_non_null(s.conn);
+	pid_t backend = (pid_t)engine_backend_pid(s.conn);
+	assert_int_equal(kill(backend, SIGSTOP), 0);
+	enum { SIZE = 50 * 1024 * 1024 };
+	autofree char *big = mem_alloc(SIZE + 1);
+	memset(big, 'y', SIZE);
+	engine_execute(s.conn, "select length($1::text)", (const char *const[]){big}, 1, 5000, on_result, &s);
+	run_loop(0.1);
+	assert_int_equal(s.answers, 0);
+	double before = ev_time();
+	engine_close(s.conn);
+	assert_true(ev_time() - before < 0.5);
+	s.conn = NULL;
+	kill(backend, SIGCONT);
+	end(&s);
+}
+
+static void closing_never_waits(void **state) {
+	(void)state;
+	close_on_frozen_server("disable");
+	close_on_frozen_server("require");
+}
+
+int main(void) {
+	signal(SIGPIPE, SIG_IGN);
+	setenv("PGPASSFILE", "/nonexistent", 1);
+	setenv("PGSSLMODE", "disable", 1); /* unless the test says otherwise */
+	loop = ev_loop_new(EVFLAG_AUTO);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(connects_and_says_where),
+		cmocka_unit_test(connect_failures_say_why_and_whether_to_try_again),
+		cmocka_unit_test(bad_urls_never_show_the_password),
+		cmocka_unit_test(connecting_never_holds_the_loop),
+		cmocka_unit_test(executes_with_parameters),
+		cmocka_unit_test(several_statements_give_the_last_or_the_first_error),
+		cmocka_unit_test(real_errors_have_their_class),
+		cmocka_unit_test(raised_errors_have_their_class),
+		cmocka_unit_test(large_values_go_both_ways),
+		cmocka_unit_test(copy_is_refused),
+		cmocka_unit_test(callbacks_may_execute_and_close),
+		cmocka_unit_test(silence_is_lost),
+		cmocka_unit_test(termination_is_noticed),
+		cmocka_unit_test(frozen_server_is_lost),
+		cmocka_unit_test(closing_never_waits),
+		cmocka_unit_test(abandoned_threads_clean_up),
+	};
+	int failed = cmocka_run_group_tests(tests, start_server, stop_server);
+	ev_loop_destroy(loop);
+	return failed;
+}
