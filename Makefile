@@ -67,9 +67,13 @@ DAEMON_SRC := $(wildcard \
 	daemon/job/preflight_rules.c \
 	daemon/job/scheduler.c \
 	daemon/job/target.c \
-	daemon/serve/audit.c \
 	daemon/serve/client.c \
 	daemon/serve/commands.c \
+	daemon/serve/commands_job.c \
+	daemon/serve/commands_state.c \
+	daemon/serve/commands_target.c \
+	daemon/serve/commands_view.c \
+	daemon/serve/gather.c \
 	daemon/serve/control.c \
 	daemon/serve/listener.c \
 	daemon/throttle/decide.c \

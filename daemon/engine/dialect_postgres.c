@@ -64,10 +64,10 @@ static void add_pinned(struct strbuf *b, const struct table_shape *shape, const 
 		add_ident(b, shape->search_path[i]);
 	}
 	strbuf_add(b, "; SET LOCAL row_security = off; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = postgres; "
-				  "SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = hex; "
-				  "SET LOCAL lc_monetary = 'C'; SET LOCAL standard_conforming_strings = on; SET LOCAL jit = off; ");
+	              "SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = hex; "
+	              "SET LOCAL lc_monetary = 'C'; SET LOCAL standard_conforming_strings = on; SET LOCAL jit = off; ");
 	strbuf_printf(b, "SET LOCAL statement_timeout = %" PRId64 "; SET LOCAL lock_timeout = %" PRId64 "; ",
-				  session->statement_timeout_ms, session->lock_timeout_ms);
+	              session->statement_timeout_ms, session->lock_timeout_ms);
 	/* A stalled daemon must not keep the site's rows locked. */
 	strbuf_printf(b, "SET LOCAL idle_in_transaction_session_timeout = %d", IDLE_IN_TRANSACTION_MS);
 }
@@ -103,7 +103,7 @@ static void add_key_list(struct strbuf *b, const struct table_shape *shape, cons
 /* (k1, k2) OP ($n::type, $n+1::type): a row comparison range-scans the key's index.
  * https://www.postgresql.org/docs/15/functions-comparisons.html#ROW-WISE-COMPARISON */
 static void add_comparison(struct strbuf *b, const struct table_shape *shape, const char *alias, const char *operator,
-						   size_t * parameter) {
+                           size_t * parameter) {
 	strbuf_add(b, shape->nkey > 1 ? "ROW(" : "(");
 	for (size_t i = 0; i < shape->nkey; i++) {
 		if (i > 0)

@@ -31,8 +31,8 @@ struct link {
 	struct engine_conn *conn;
 	struct errand *running;
 	struct errand *first, **last;
-	ev_timer retry;	  /* the pause before the next try */
-	ev_timer kick;	  /* starts a queued errand from the loop, never inside link_run */
+	ev_timer retry;   /* the pause before the next try */
+	ev_timer kick;    /* starts a queued errand from the loop, never inside link_run */
 	ev_timer give_up; /* the first waiting errand's patience */
 	double pause_s;
 	char why[320];
@@ -157,7 +157,7 @@ static void schedule(struct link *link) {
 }
 
 struct link *link_new(struct ev_loop *loop, const struct engine *engine, const char *url, const char *application_name,
-					  link_changed_fn *changed, void *context) {
+                      link_changed_fn *changed, void *context) {
 	struct link *link = mem_alloc(sizeof *link);
 	*link = (struct link){.loop = loop, .engine = engine, .changed = changed, .context = context, .pause_s = first_pause_s};
 	link->url = mem_dup(url);
@@ -180,17 +180,17 @@ void link_free(struct link *link) {
 	ev_timer_stop(link->loop, &link->give_up);
 	if (link->connecting != NULL)
 		link->engine->connect_abandon(link->connecting);
+	engine_close(link->conn);
 	if (link->running != NULL) {
 		transaction_abandon(link->running->transaction);
-		free(link->running);
+		link->running->transaction = NULL;
+		end_lost(link->running, "closing");
 	}
 	while (link->first != NULL) {
 		struct errand *errand = link->first;
 		link->first = errand->next;
-		transaction_free(errand->transaction);
-		free(errand);
+		end_lost(errand, "closing");
 	}
-	engine_close(link->conn);
 	free(link->url);
 	free(link->application_name);
 	free(link);
@@ -223,14 +223,14 @@ void link_reset(struct link *link, const char *why) {
 }
 
 void link_run(struct link *link, struct transaction *transaction, int timeout_ms, int wait_ms, void *context,
-			  transaction_done_fn *done) {
+              transaction_done_fn *done) {
 	struct errand *errand = mem_alloc(sizeof *errand);
 	*errand = (struct errand){.link = link,
-							  .transaction = transaction,
-							  .timeout_ms = timeout_ms,
-							  .done = done,
-							  .context = context,
-							  .give_up_at = ev_now(link->loop) + wait_ms / 1000.0};
+	                          .transaction = transaction,
+	                          .timeout_ms = timeout_ms,
+	                          .done = done,
+	                          .context = context,
+	                          .give_up_at = ev_now(link->loop) + wait_ms / 1000.0};
 	*link->last = errand;
 	link->last = &errand->next;
 	schedule(link);

@@ -16,7 +16,7 @@ typedef void link_changed_fn(void *context, bool up, const char *why);
 /* Starts connecting. `application_name` and `url` are copied. */
 struct link *link_new(struct ev_loop *loop, const struct engine *engine, const char *url, const char *application_name,
 					  link_changed_fn *changed, void *context);
-/* Drops the connection; callbacks of queued transactions do not come. NULL allowed. */
+/* Drops the connection. Whatever still ran or waited ends as TRANSACTION_LOST before this returns. NULL allowed. */
 void link_free(struct link *link);
 /* NULL while down. */
 struct engine_conn *link_conn(const struct link *link);

@@ -67,7 +67,7 @@ void transaction_free(struct transaction *t) {
 }
 
 struct statement *transaction_add(struct transaction *t, const char *name, const char *sql, statement_prepare_fn *prepare,
-								  statement_absorb_fn *absorb) {
+                                  statement_absorb_fn *absorb) {
 	t->steps = mem_resize(t->steps, t->nsteps + 1, sizeof *t->steps);
 	struct step *step = &t->steps[t->nsteps++];
 	*step = (struct step){.statement = {.name = name, .sql = sql}, .prepare = prepare, .absorb = absorb};
@@ -173,7 +173,7 @@ static void send_next(struct transaction *t) {
 		}
 		reach(t, step->statement.name, "before");
 		engine_execute(t->conn, step->statement.sql, (const char *const *)step->statement.params, step->statement.nparams,
-					   t->timeout_ms, answered, t);
+		               t->timeout_ms, answered, t);
 		reach(t, step->statement.name, "sent");
 		return;
 	}
@@ -202,7 +202,7 @@ static void begun(void *context, const struct engine_result *r) {
 }
 
 void transaction_run(struct transaction *t, struct engine_conn *conn, int timeout_ms, void *context, transaction_done_fn *done,
-					 void *done_context) {
+                     void *done_context) {
 	t->conn = conn;
 	t->timeout_ms = timeout_ms;
 	t->context = context;

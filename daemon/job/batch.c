@@ -1,0 +1,162 @@
+#include "daemon/job/batch.h"
+
+#include "common/mem.h"
+#include "daemon/base/clock.h"
+#include "daemon/engine/transaction.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Beyond the server's own statement time-out: then the network is to blame, and the connection is given up. */
+enum { ANSWER_GRACE_MS = 2000 };
+
+struct batch {
+	struct batch_request request;
+	batch_done_fn *done;
+	void *context;
+	struct batch_result result;
+	bool bounded; /* the boundary look-up found the window's end */
+	char *boundary_sql, *count_sql, *work_sql;
+	int64_t started_us, work_started_us;
+};
+
+static void batch_free(struct batch *batch) {
+	window_clear(&batch->result.window);
+	free(batch->boundary_sql);
+	free(batch->count_sql);
+	free(batch->work_sql);
+	free(batch);
+}
+
+static void add_key(struct statement *statement, const struct plan_key *key) {
+	for (size_t i = 0; i < key->n; i++)
+		statement_add_text(statement, key->values[i]);
+}
+
+static bool prepare_boundary(void *context, struct statement *statement) {
+	struct batch *batch = context;
+	add_key(statement, segment_behind(batch->request.segment));
+	add_key(statement, &batch->request.segment->through);
+	statement_add_int(statement, batch->request.rows - 1);
+	return true;
+}
+
+static bool absorb_boundary(void *context, const struct engine_result *result) {
+	struct batch *batch = context;
+	batch->bounded = result->nrows == 1;
+	if (!batch->bounded)
+		return true;
+	struct plan_key key = {0};
+	for (int i = 0; i < result->ncolumns; i++)
+		key.values[key.n++] = mem_dup(engine_value(result, 0, i));
+	window_from_boundary(&batch->result.window, &key, batch->request.rows);
+	plan_key_clear(&key);
+	return true;
+}
+
+/* Only when fewer rows than asked for are left. */
+static bool prepare_count(void *context, struct statement *statement) {
+	struct batch *batch = context;
+	if (batch->bounded)
+		return false;
+	add_key(statement, segment_behind(batch->request.segment));
+	add_key(statement, &batch->request.segment->through);
+	statement_add_int(statement, batch->request.rows);
+	return true;
+}
+
+static bool absorb_count(void *context, const struct engine_result *result) {
+	struct batch *batch = context;
+	int64_t left = strtoll(engine_value(result, 0, 0), NULL, 10);
+	window_from_rest(&batch->result.window, batch->request.segment, left);
+	return true;
+}
+
+static bool prepare_work(void *context, struct statement *statement) {
+	struct batch *batch = context;
+	add_key(statement, segment_behind(batch->request.segment));
+	add_key(statement, &batch->result.window.through);
+	batch->work_started_us = clock_monotonic_us();
+	return true;
+}
+
+static bool absorb_work(void *context, const struct engine_result *result) {
+	struct batch *batch = context;
+	batch->result.work_us = clock_monotonic_us() - batch->work_started_us;
+	if (result->nrows == 1 && result->ncolumns == 2) {
+		batch->result.rows_changed = strtoll(engine_value(result, 0, 0), NULL, 10);
+		batch->result.rows_conflicted = strtoll(engine_value(result, 0, 1), NULL, 10);
+	} else {
+		batch->result.rows_changed = result->affected;
+	}
+	return true;
+}
+
+static bool prepare_checkpoint(void *context, struct statement *statement) {
+	struct batch *batch = context;
+	const struct segment *segment = batch->request.segment;
+	autofree char *position = plan_key_to_text(&batch->result.window.through);
+	statement_add_text(statement, batch->request.job->id);
+	statement_add_int(statement, segment->number);
+	statement_add_int(statement, batch->request.epoch);
+	statement_add_int(statement, segment->batch_id);
+	statement_add_text(statement, position);
+	statement_add_int(statement, batch->result.window.rows_scanned);
+	statement_add_int(statement, batch->result.rows_changed);
+	statement_add_int(statement, batch->result.rows_conflicted);
+	statement_add_text(statement, batch->result.window.last ? "true" : "false");
+	return true;
+}
+
+static void ended(void *context, const struct transaction_result *result) {
+	struct batch *batch = context;
+	struct batch_result *r = &batch->result;
+	r->batch_us = clock_monotonic_us() - batch->started_us;
+	r->error = result->error;
+	r->step = result->step;
+	r->message = result->message;
+	switch (result->end) {
+	case TRANSACTION_COMMITTED:
+		r->end = BATCH_COMMITTED;
+		break;
+	case TRANSACTION_DECLINED:
+		r->end = BATCH_FENCED;
+		break;
+	case TRANSACTION_REFUSED:
+		r->end = BATCH_REFUSED;
+		break;
+	case TRANSACTION_LOST:
+	case TRANSACTION_UNKNOWN:
+		/* Told apart for messages only: either way nothing but the checkpoint is believed. */
+		r->end = BATCH_UNKNOWN;
+		break;
+	}
+	batch->done(batch->context, r);
+	batch_free(batch);
+}
+
+struct batch *batch_start(struct link *link, const struct batch_request *request, batch_done_fn *done, void *context) {
+	struct batch *batch = mem_alloc(sizeof *batch);
+	*batch = (struct batch){.request = *request, .done = done, .context = context, .started_us = clock_monotonic_us()};
+
+	const struct dialect *dialect = request->dialect;
+	const struct shape_leaf *leaf = &request->shape->leaves[request->segment->leaf];
+	bool has_behind = segment_behind(request->segment)->n > 0;
+	batch->boundary_sql = dialect->boundary(request->shape, leaf, has_behind);
+	batch->count_sql = dialect->count(request->shape, leaf, has_behind);
+	batch->work_sql = dialect->work(request->job, request->shape, leaf, has_behind);
+
+	struct dialect_session session = {
+		.statement_timeout_ms = request->statement_timeout_ms,
+		.lock_timeout_ms = request->lock_timeout_ms,
+		.wait_for_disk = request->job->durability == DURABILITY_BATCH,
+	};
+	autofree char *begin = dialect->begin(request->shape, &session);
+	struct transaction *t = transaction_new("batch", begin);
+	transaction_add(t, "boundary", batch->boundary_sql, prepare_boundary, absorb_boundary);
+	transaction_add(t, "count", batch->count_sql, prepare_count, absorb_count);
+	transaction_add(t, "work", batch->work_sql, prepare_work, absorb_work);
+	transaction_add(t, "checkpoint", dialect_sql(dialect, "checkpoint"), prepare_checkpoint, transaction_expect_one);
+	link_run(link, t, (int)request->statement_timeout_ms + ANSWER_GRACE_MS, 0, batch, ended);
+	return batch;
+}

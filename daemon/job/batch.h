@@ -1,0 +1,51 @@
+/*
+ * batch.h: one batch: the look-up of its end, the work over (behind, through], and the checkpoint with the fence, as
+ * one transaction. Says what came of it; what follows from that is the job's business.
+ */
+#ifndef BACKFILLD_BATCH_H
+#define BACKFILLD_BATCH_H
+
+#include "common/jobfile.h"
+#include "daemon/engine/dialect.h"
+#include "daemon/engine/link.h"
+#include "daemon/engine/shape.h"
+#include "daemon/job/plan.h"
+
+enum batch_end {
+	BATCH_COMMITTED,
+	BATCH_FENCED,  /* the segment's row is no longer ours, or not where we thought: read again */
+	BATCH_UNKNOWN, /* the connection was lost: read the checkpoint */
+	BATCH_REFUSED, /* rolled back; `error` says why */
+};
+
+struct batch_result {
+	enum batch_end end;
+	enum engine_error error;
+	const char *step; /* where it was refused */
+	const char *message;
+	struct window window; /* what was, or would have been, done; owned by the batch */
+	int64_t rows_changed, rows_conflicted;
+	int64_t work_us;  /* our statement alone */
+	int64_t batch_us; /* the whole transaction */
+};
+
+/* What a batch is made of; everything is borrowed until done. */
+struct batch_request {
+	const struct dialect *dialect;
+	const struct jobfile *job;
+	const struct table_shape *shape;
+	const struct segment *segment;
+	int64_t epoch;
+	int64_t rows;
+	int64_t statement_timeout_ms;
+	int64_t lock_timeout_ms;
+};
+
+typedef void batch_done_fn(void *context, const struct batch_result *result);
+
+struct batch;
+/* Runs on the job's own link, which must be up and idle. The result is valid during the callback; the batch frees itself after
+ * it. */
+struct batch *batch_start(struct link *link, const struct batch_request *request, batch_done_fn *done, void *context);
+
+#endif

@@ -1,0 +1,322 @@
+#include "daemon/job/claim.h"
+
+#include "common/mem.h"
+#include "daemon/engine/transaction.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANSWER_TIMEOUT_MS = 15000 };
+
+void claimed_clear(struct claimed *claimed) {
+	jobfile_free(claimed->job);
+	shape_free(claimed->shape);
+	free(claimed->freeze_marker);
+	free(claimed->former_owner);
+	for (size_t i = 0; i < claimed->nsegments; i++)
+		segment_clear(&claimed->segments[i]);
+	free(claimed->segments);
+	*claimed = (struct claimed){0};
+}
+
+struct claim {
+	const struct dialect *dialect;
+	const char *job_id;
+	const struct owner *owner;
+	int64_t owner_timeout_ms;
+	struct claimed *claimed;
+	claim_done_fn *done;
+	void *context;
+	enum claim_end declined; /* what a declined transaction means */
+	char why[sizeof((struct error *)0)->message];
+};
+
+static bool decline(struct claim *claim, enum claim_end end, const char *why) {
+	claim->declined = end;
+	snprintf(claim->why, sizeof claim->why, "%s", why);
+	return false;
+}
+
+/* The stored settings are what `set` changed: { "batch.rows": "5000" }. */
+static bool apply_settings(struct jobfile *job, const char *text, struct error *err) {
+	json_t *settings = json_loads(text, 0, NULL);
+	const char *key;
+	json_t *value;
+	bool ok = true;
+	json_object_foreach(settings, key, value) {
+		if (ok && !jobfile_set(job, key, json_string_value(value), err))
+			ok = false;
+	}
+	json_decref(settings);
+	return ok;
+}
+
+static bool read_definition(struct claim *claim, const struct engine_result *r, struct error *err) {
+	struct claimed *claimed = claim->claimed;
+	if (!jobfile_parse(engine_value(r, 0, 1), claim->job_id, &claimed->job, err))
+		return false;
+	if (!apply_settings(claimed->job, engine_value(r, 0, 2), err))
+		return false;
+	json_t *shape = json_loads(engine_value(r, 0, 3), 0, NULL);
+	bool ok = shape_from_json(shape, &claimed->shape, err);
+	json_decref(shape);
+	return ok;
+}
+
+static bool absorb_lock(void *context, const struct engine_result *r) {
+	struct claim *claim = context;
+	struct claimed *claimed = claim->claimed;
+	if (r->nrows != 1)
+		return decline(claim, CLAIM_NOT_OURS, "the job is gone");
+	const char *former = engine_value(r, 0, 7);
+	if (strcmp(engine_value(r, 0, 8), "true") != 0)
+		return decline(claim, CLAIM_NOT_OURS,
+		               strcmp(engine_value(r, 0, 0), "running") == 0 ? "another owner has it" : "it is not running");
+	if (engine_value(r, 0, 9) != NULL)
+		return decline(claim, CLAIM_STOPPED, engine_value(r, 0, 9));
+	struct error err;
+	if (!read_definition(claim, r, &err))
+		return decline(claim, CLAIM_UNREADABLE, err.message);
+	claimed->freeze_marker = mem_dup(engine_value(r, 0, 4));
+	claimed->frozen = strcmp(engine_value(r, 0, 5), "true") == 0;
+	claimed->former_owner = mem_dup(former);
+	claimed->owner_changed = former == NULL || strcmp(former, claim->owner->name) != 0;
+	return true;
+}
+
+static bool absorb_take(void *context, const struct engine_result *r) {
+	struct claim *claim = context;
+	if (r->nrows != 1)
+		return decline(claim, CLAIM_NOT_OURS, "the job is gone");
+	claim->claimed->epoch = strtoll(engine_value(r, 0, 0), NULL, 10);
+	return true;
+}
+
+static bool prepare_segments(void *context, struct statement *statement) {
+	struct claim *claim = context;
+	statement_add_text(statement, claim->job_id);
+	statement_add_int(statement, claim->claimed->epoch);
+	return true;
+}
+
+/* Columns: number, leaf, after_key, through_key, position_key, batch_id, done, rows_scanned, rows_changed, rows_conflicted. */
+static bool read_segment(const struct engine_result *r, int row, struct segment *s, struct error *err) {
+	s->number = (int)strtol(engine_value(r, row, 0), NULL, 10);
+	s->leaf = (int)strtol(engine_value(r, row, 1), NULL, 10);
+	s->batch_id = strtoll(engine_value(r, row, 5), NULL, 10);
+	s->done = strcmp(engine_value(r, row, 6), "true") == 0;
+	s->rows_scanned = strtoll(engine_value(r, row, 7), NULL, 10);
+	s->rows_changed = strtoll(engine_value(r, row, 8), NULL, 10);
+	s->rows_conflicted = strtoll(engine_value(r, row, 9), NULL, 10);
+	return plan_key_from_text(engine_value(r, row, 2), &s->after, err) &&
+	       plan_key_from_text(engine_value(r, row, 3), &s->through, err) &&
+	       plan_key_from_text(engine_value(r, row, 4), &s->position, err);
+}
+
+static bool add_segments(struct claimed *claimed, const struct engine_result *r, struct error *err) {
+	size_t before = claimed->nsegments, added = (size_t)r->nrows;
+	claimed->segments = mem_resize(claimed->segments, before + added, sizeof *claimed->segments);
+	memset(claimed->segments + before, 0, added * sizeof *claimed->segments);
+	claimed->nsegments += added;
+	for (size_t i = 0; i < added; i++) {
+		struct segment *s = &claimed->segments[before + i];
+		if (!read_segment(r, (int)i, s, err))
+			return false;
+		if (s->leaf < 0 || (size_t)s->leaf >= claimed->shape->nleaves)
+			return error_set(err, ERROR_INTERNAL, "segment %d names leaf %d, which the job's table does not have", s->number,
+			                 s->leaf);
+	}
+	return true;
+}
+
+static int by_number(const void *a, const void *b) {
+	const struct segment *left = a, *right = b;
+	return (left->number > right->number) - (left->number < right->number);
+}
+
+static bool absorb_segments(void *context, const struct engine_result *r) {
+	struct claim *claim = context;
+	struct error err;
+	if (!add_segments(claim->claimed, r, &err))
+		return decline(claim, CLAIM_UNREADABLE, err.message);
+	if (claim->claimed->nsegments > 0)
+		qsort(claim->claimed->segments, claim->claimed->nsegments, sizeof *claim->claimed->segments, by_number);
+	return true;
+}
+
+static void claim_ended(void *context, const struct transaction_result *result) {
+	struct claim *claim = context;
+	enum claim_end end = CLAIM_TAKEN;
+	switch (result->end) {
+	case TRANSACTION_COMMITTED:
+		break;
+	case TRANSACTION_DECLINED:
+		end = claim->declined;
+		break;
+	case TRANSACTION_REFUSED:
+		end = CLAIM_REFUSED;
+		snprintf(claim->why, sizeof claim->why, "%s", result->message);
+		break;
+	case TRANSACTION_LOST:
+	case TRANSACTION_UNKNOWN:
+		end = CLAIM_BROKEN;
+		snprintf(claim->why, sizeof claim->why, "%s", result->message);
+		break;
+	}
+	if (end != CLAIM_TAKEN)
+		claimed_clear(claim->claimed);
+	claim->done(claim->context, end, claim->why);
+	free(claim);
+}
+
+struct claim *claim_start(struct link *link, const struct dialect *dialect, const char *job_id, const struct owner *owner,
+                          int64_t owner_timeout_ms, struct claimed *claimed, claim_done_fn *done, void *context) {
+	struct claim *claim = mem_alloc(sizeof *claim);
+	*claim = (struct claim){.dialect = dialect,
+	                        .job_id = job_id,
+	                        .owner = owner,
+	                        .owner_timeout_ms = owner_timeout_ms,
+	                        .claimed = claimed,
+	                        .done = done,
+	                        .context = context};
+	claimed_clear(claimed);
+
+	struct transaction *t = transaction_new("claim", dialect_sql(dialect, "control_begin"));
+	struct statement *s = transaction_add(t, "lock", dialect_sql(dialect, "claim_lock"), NULL, absorb_lock);
+	statement_add_text(s, job_id);
+	statement_add_text(s, owner->name);
+	statement_add_text(s, owner->prefix);
+	statement_add_int(s, owner_timeout_ms);
+	s = transaction_add(t, "end_backend", dialect_sql(dialect, "claim_end_backend"), NULL, NULL);
+	statement_add_text(s, job_id);
+	s = transaction_add(t, "take", dialect_sql(dialect, "claim_take"), NULL, absorb_take);
+	statement_add_text(s, job_id);
+	statement_add_text(s, owner->name);
+	transaction_add(t, "segments", dialect_sql(dialect, "claim_segments"), prepare_segments, absorb_segments);
+	link_run(link, t, ANSWER_TIMEOUT_MS, 0, claim, claim_ended);
+	return claim;
+}
+
+struct freeze {
+	struct link *link;
+	const struct dialect *dialect;
+	struct claimed *claimed;
+	freeze_done_fn *done;
+	void *context;
+	int leaf; /* whose last key is asked for */
+	struct plan_key through;
+	char **last_key_sql; /* one a leaf */
+	size_t nleaves;
+	bool waiting;
+	bool unreadable;
+	char why[sizeof((struct error *)0)->message];
+};
+
+static void freeze_free(struct freeze *freeze) {
+	mem_free_strings(freeze->last_key_sql, freeze->nleaves);
+	plan_key_clear(&freeze->through);
+	free(freeze);
+}
+
+static bool absorb_wait(void *context, const struct engine_result *r) {
+	struct freeze *freeze = context;
+	if (r->nrows == 0)
+		return true;
+	freeze->waiting = true;
+	snprintf(freeze->why, sizeof freeze->why,
+	         "waiting for %s writing transaction(s) open since before the start, the oldest: pid %s, user %s, %s s, %s",
+	         engine_value(r, 0, 0), engine_value(r, 0, 1), engine_value(r, 0, 2), engine_value(r, 0, 3), engine_value(r, 0, 4));
+	return false;
+}
+
+static bool absorb_last_key(void *context, const struct engine_result *r) {
+	struct freeze *freeze = context;
+	plan_key_clear(&freeze->through);
+	for (int i = 0; r->nrows == 1 && i < r->ncolumns; i++)
+		freeze->through.values[freeze->through.n++] = mem_dup(engine_value(r, 0, i));
+	return true;
+}
+
+/* An empty leaf has no segment: there is nothing in range. */
+static bool prepare_segment(void *context, struct statement *statement) {
+	struct freeze *freeze = context;
+	int leaf = freeze->leaf++;
+	if (freeze->through.n == 0)
+		return false;
+	autofree char *through = plan_key_to_text(&freeze->through);
+	statement_add_text(statement, freeze->claimed->job->id);
+	statement_add_int(statement, leaf + 1);
+	statement_add_int(statement, leaf);
+	statement_add_text(statement, through);
+	statement_add_int(statement, freeze->claimed->epoch);
+	return true;
+}
+
+static bool absorb_segment(void *context, const struct engine_result *r) {
+	struct freeze *freeze = context;
+	struct error err;
+	if (add_segments(freeze->claimed, r, &err))
+		return true;
+	freeze->unreadable = true;
+	snprintf(freeze->why, sizeof freeze->why, "%s", err.message);
+	return false;
+}
+
+static void forget_segments(struct claimed *claimed) {
+	for (size_t i = 0; i < claimed->nsegments; i++)
+		segment_clear(&claimed->segments[i]);
+	claimed->nsegments = 0;
+}
+
+static void freeze_ended(void *context, const struct transaction_result *result) {
+	struct freeze *freeze = context;
+	enum freeze_end end = FREEZE_DONE;
+	if (result->end == TRANSACTION_COMMITTED) {
+		freeze->claimed->frozen = true;
+	} else {
+		forget_segments(freeze->claimed);
+		if (result->end == TRANSACTION_DECLINED)
+			end = freeze->waiting ? FREEZE_WAIT : freeze->unreadable ? FREEZE_REFUSED : FREEZE_FENCED;
+		else
+			end = result->end == TRANSACTION_REFUSED ? FREEZE_REFUSED : FREEZE_BROKEN;
+		if (result->end != TRANSACTION_DECLINED)
+			snprintf(freeze->why, sizeof freeze->why, "%s", result->message);
+	}
+	freeze->done(freeze->context, end, freeze->why);
+	freeze_free(freeze);
+}
+
+struct freeze *freeze_start(struct link *link, const struct dialect *dialect, struct claimed *claimed, bool wait_for_writers,
+                            freeze_done_fn *done, void *context) {
+	struct freeze *freeze = mem_alloc(sizeof *freeze);
+	*freeze = (struct freeze){.link = link, .dialect = dialect, .claimed = claimed, .done = done, .context = context};
+	const struct table_shape *shape = claimed->shape;
+	freeze->nleaves = shape->nleaves;
+	freeze->last_key_sql = mem_alloc(shape->nleaves * sizeof *freeze->last_key_sql);
+
+	/* Keys must be read under the settings that batches write them under. */
+	struct dialect_session session = {.statement_timeout_ms = 10000, .lock_timeout_ms = 2000, .wait_for_disk = true};
+	autofree char *begin = dialect->begin(shape, &session);
+	struct transaction *t = transaction_new("freeze", begin);
+	struct statement *s;
+	if (wait_for_writers) {
+		s = transaction_add(t, "wait", dialect_sql(dialect, "freeze_wait"), NULL, absorb_wait);
+		statement_add_text(s, claimed->freeze_marker);
+	}
+	s = transaction_add(t, "lock", dialect_sql(dialect, "freeze_lock"), NULL, transaction_expect_one);
+	statement_add_text(s, claimed->job->id);
+	statement_add_int(s, claimed->epoch);
+	for (size_t i = 0; i < shape->nleaves; i++) {
+		freeze->last_key_sql[i] = dialect->last_key(shape, &shape->leaves[i]);
+		transaction_add(t, "last_key", freeze->last_key_sql[i], NULL, absorb_last_key);
+		transaction_add(t, "segment", dialect_sql(dialect, "freeze_segment"), prepare_segment, absorb_segment);
+	}
+	s = transaction_add(t, "done", dialect_sql(dialect, "freeze_done"), NULL, transaction_expect_one);
+	statement_add_text(s, claimed->job->id);
+	statement_add_int(s, claimed->epoch);
+	link_run(link, t, ANSWER_TIMEOUT_MS, 0, freeze, freeze_ended);
+	return freeze;
+}

@@ -1,0 +1,67 @@
+/*
+ * claim.h: taking a job, and freezing where it ends. A claim is the one answer to every doubt (start, take-over,
+ * reconnect, an unknown COMMIT): it ends the former owner's backend, raises the fence and reads what is committed.
+ */
+#ifndef BACKFILLD_CLAIM_H
+#define BACKFILLD_CLAIM_H
+
+#include "common/jobfile.h"
+#include "daemon/engine/dialect.h"
+#include "daemon/engine/link.h"
+#include "daemon/engine/shape.h"
+#include "daemon/job/plan.h"
+
+/* Who we are: "host:boot:socket path:pid"; the prefix leaves the pid out. */
+struct owner {
+	char name[400];
+	char prefix[400];
+	char display[200]; /* host:pid, for people */
+};
+
+/* What a claim found; owned by whoever holds the struct. */
+struct claimed {
+	struct jobfile *job; /* with its live settings */
+	struct table_shape *shape;
+	int64_t epoch;
+	bool frozen;
+	char *freeze_marker;
+	bool owner_changed;
+	char *former_owner; /* NULL if none */
+	struct segment *segments;
+	size_t nsegments;
+};
+
+void claimed_clear(struct claimed *claimed);
+
+enum claim_end {
+	CLAIM_TAKEN,
+	CLAIM_NOT_OURS,   /* another owner lives, or the job is not running any more: let go */
+	CLAIM_STOPPED,    /* a stop flag is set */
+	CLAIM_BROKEN,     /* no answer: try again when connected */
+	CLAIM_REFUSED,    /* the server said no; `why` */
+	CLAIM_UNREADABLE, /* the stored job makes no sense to this version */
+};
+
+typedef void claim_done_fn(void *context, enum claim_end end, const char *why);
+
+struct claim;
+/* Fills *claimed (cleared first) on CLAIM_TAKEN. Everything is borrowed until done. */
+struct claim *claim_start(struct link *link, const struct dialect *dialect, const char *job_id, const struct owner *owner,
+                          int64_t owner_timeout_ms, struct claimed *claimed, claim_done_fn *done, void *context);
+
+enum freeze_end {
+	FREEZE_DONE,
+	FREEZE_WAIT,   /* a writer from before the start is still open; `why` names the oldest */
+	FREEZE_FENCED, /* claim again */
+	FREEZE_BROKEN,
+	FREEZE_REFUSED,
+};
+
+typedef void freeze_done_fn(void *context, enum freeze_end end, const char *why);
+
+struct freeze;
+/* Waits for nobody: when an older writer is open it says so and is to be called again. Adds the segments to *claimed. */
+struct freeze *freeze_start(struct link *link, const struct dialect *dialect, struct claimed *claimed, bool wait_for_writers,
+                            freeze_done_fn *done, void *context);
+
+#endif

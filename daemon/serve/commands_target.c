@@ -1,0 +1,195 @@
+#include "common/mem.h"
+#include "daemon/engine/link.h"
+#include "daemon/engine/transaction.h"
+#include "daemon/serve/commands_internal.h"
+
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- targets --- */
+
+struct asking {
+	struct commands *commands;
+	struct call *call;
+	size_t pending;
+};
+
+static void one_known(void *context) {
+	struct asking *asking = context;
+	if (--asking->pending > 0)
+		return;
+	struct commands *commands = asking->commands;
+	bool stopped = stop_file_present(commands->host.targets->stop_file, NULL);
+	json_t *list = json_array();
+	for (size_t i = 0; i < scheduler_target_count(commands->scheduler); i++) {
+		json_t *target = target_to_json(scheduler_target_at(commands->scheduler, i));
+		json_object_set_new(target, "stopped", json_boolean(stopped));
+		json_array_append_new(list, target);
+	}
+	call_reply(asking->call, list);
+	free(asking);
+}
+
+void command_targets(struct commands *commands, struct call *call) {
+	struct asking *asking = mem_alloc(sizeof *asking);
+	*asking = (struct asking){.commands = commands, .call = call, .pending = 1};
+	for (size_t i = 0; i < scheduler_target_count(commands->scheduler); i++) {
+		asking->pending++;
+		target_await(scheduler_target_at(commands->scheduler, i), one_known, asking);
+	}
+	one_known(asking);
+}
+
+/* --- init --- */
+
+enum { INIT_TIMEOUT_MS = 60000, INIT_PATIENCE_MS = 5000 };
+
+struct init {
+	struct commands *commands;
+	struct call *call;
+	struct target *target;
+	struct link *link;
+	char *script;
+	ev_timer bury; /* the link can't be freed inside its own callback */
+};
+
+static void init_free(struct init *init) {
+	link_free(init->link);
+	free(init->script);
+	free(init);
+}
+
+static void on_bury(struct ev_loop *loop, ev_timer *timer, int events) {
+	(void)loop, (void)events;
+	init_free(timer->data);
+}
+
+static void init_link_changed(void *context, bool up, const char *why) {
+	(void)context, (void)up, (void)why;
+}
+
+static void init_ended(void *context, const struct transaction_result *result) {
+	struct init *init = context;
+	const char *name = target_config(init->target)->name;
+	if (result->end == TRANSACTION_COMMITTED) {
+		target_refresh(init->target);
+		char message[300];
+		snprintf(message, sizeof message, "target %s: control tables are ready", name);
+		call_reply(init->call, json_pack("{s:s, s:s}", "target", name, "message", message));
+	} else {
+		struct error err;
+		bool away = result->end == TRANSACTION_LOST || result->end == TRANSACTION_UNKNOWN;
+		error_set(&err, away ? ERROR_TRY_AGAIN : ERROR_CONFIG, "init of target %s: %s", name, result->message);
+		if (result->error == ENGINE_ERROR_PRIVILEGE)
+			error_hint(&err, "set admin_url to a role that may create the schema, or let one run: backfillctl init %s --print",
+			           name);
+		call_fail(init->call, &err);
+	}
+	struct ev_loop *loop = init->commands->host.targets->loop;
+	ev_timer_init(&init->bury, on_bury, 0., 0.);
+	init->bury.data = init;
+	ev_timer_start(loop, &init->bury);
+}
+
+/* The worker's role is known once the daemon has connected as it. */
+static void init_known(void *context) {
+	struct init *init = context;
+	const char *name = target_config(init->target)->name;
+	const char *worker = target_worker(init->target);
+	struct error err;
+	if (worker == NULL) {
+		if (target_ready(init->target, &err))
+			error_set(&err, ERROR_TRY_AGAIN, "target %s is not connected yet", name);
+		call_fail(init->call, &err);
+		init_free(init);
+		return;
+	}
+	init->script = target_dialect(init->target)->control_tables(worker);
+	if (call_bool(init->call, "print")) {
+		call_reply(init->call,
+		           json_pack("{s:s, s:s, s:s}", "target", name, "sql", init->script, "message", "nothing was changed"));
+		init_free(init);
+		return;
+	}
+	init->link = link_new(init->commands->host.targets->loop, target_engine(init->target), target_config(init->target)->admin_url,
+	                      "backfilld init", init_link_changed, init);
+	struct transaction *t = transaction_new("init", NULL); /* the script brings its own BEGIN and COMMIT */
+	transaction_add(t, "script", init->script, NULL, NULL);
+	link_run(init->link, t, INIT_TIMEOUT_MS, INIT_PATIENCE_MS, init, init_ended);
+}
+
+void command_init(struct commands *commands, struct call *call) {
+	const char *name = call_string(call, "target");
+	struct target *target = name != NULL ? scheduler_find_target(commands->scheduler, name) : NULL;
+	if (target == NULL) {
+		struct error err;
+		error_set(&err, ERROR_USAGE, "there is no target %s", name != NULL ? name : "(none given)");
+		error_hint(&err, "`backfillctl targets` lists them");
+		call_fail(call, &err);
+		return;
+	}
+	struct init *init = mem_alloc(sizeof *init);
+	*init = (struct init){.commands = commands, .call = call, .target = target};
+	target_await(target, init_known, init);
+}
+
+/* --- stop and unstop --- */
+
+void command_stop(struct commands *commands, struct call *call) {
+	struct error err;
+	if (!stop_file_create(commands->host.targets->stop_file, call_actor(call), &err)) {
+		call_fail(call, &err);
+		return;
+	}
+	const char *path = NULL;
+	stop_file_present(commands->host.targets->stop_file, &path);
+	commands->host.stop_changed(commands->host.context, call_actor(call));
+	call_reply(call, json_pack("{s:b, s:[s], s:s}", "stopped", 1, "files", path != NULL ? path : "", "message",
+	                           "no further batch starts; every running job is being paused"));
+}
+
+struct unstopping {
+	struct call *call;
+	size_t pending;
+	struct error err;
+};
+
+static void one_cleared(void *context, const struct transaction_result *result) {
+	struct unstopping *unstopping = context;
+	if (result != NULL && result->end != TRANSACTION_COMMITTED) {
+		error_set(&unstopping->err, ERROR_TRY_AGAIN, "the files are gone, but a target's stop flag is still set: %s",
+		          result->message);
+		error_hint(&unstopping->err, "say `backfillctl unstop` again");
+	}
+	if (--unstopping->pending > 0)
+		return;
+	if (unstopping->err.code != ERROR_NONE)
+		call_fail(unstopping->call, &unstopping->err);
+	else
+		call_reply(unstopping->call, json_pack("{s:b, s:[], s:s}", "stopped", 0, "files", "message",
+		                                       "the stop is over; paused jobs stay paused until you resume them"));
+	free(unstopping);
+}
+
+void command_unstop(struct commands *commands, struct call *call) {
+	struct error err;
+	if (!stop_file_remove(commands->host.targets->stop_file, &err)) {
+		call_fail(call, &err);
+		return;
+	}
+	commands->host.stop_changed(commands->host.context, call_actor(call));
+	struct unstopping *unstopping = mem_alloc(sizeof *unstopping);
+	*unstopping = (struct unstopping){.call = call, .pending = 1};
+	for (size_t i = 0; i < scheduler_target_count(commands->scheduler); i++) {
+		struct target *target = scheduler_target_at(commands->scheduler, i);
+		if (!target_ready(target, NULL))
+			continue; /* it is cleared when it comes back */
+		struct transaction *t = target_transaction(target, "unstop");
+		statement_add_text(transaction_add(t, "clear", dialect_sql(target_dialect(target), "stop_clear"), NULL, NULL), "stop:%");
+		unstopping->pending++;
+		target_run(target, t, unstopping, one_cleared);
+	}
+	one_cleared(unstopping, NULL);
+}
