@@ -57,7 +57,7 @@ static void learn_rate(struct pace *pace, int64_t scanned, int64_t cycle_us) {
 }
 
 void pace_batch_done(struct pace *pace, const struct job_settings *settings, int64_t scanned, int64_t work_us, int64_t batch_us,
-					 int64_t cycle_us) {
+                     int64_t cycle_us) {
 	pace->last_batch_us = batch_us;
 	if (cycle_us > 0)
 		learn_rate(pace, scanned, cycle_us);

@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 struct pace {
-	double rows;		   /* what the next batch should take, before rounding */
-	double ms_per_row;	   /* EWMA over rows scanned; 0 = nothing measured yet */
-	double rate_rows_s;	   /* EWMA of rows scanned per second of running time, waiting included; 0 = nothing yet */
+	double rows;           /* what the next batch should take, before rounding */
+	double ms_per_row;     /* EWMA over rows scanned; 0 = nothing measured yet */
+	double rate_rows_s;    /* EWMA of rows scanned per second of running time, waiting included; 0 = nothing yet */
 	int64_t last_batch_us; /* how long the last batch took */
 	int64_t last_delay_us;
 };
@@ -20,7 +20,7 @@ int64_t pace_rows(const struct pace *pace, const struct job_settings *settings, 
 /* A batch committed: `scanned` rows, `work_us` for our statement alone, `batch_us` for the whole transaction,
  * `cycle_us` since the previous batch's end (for the rate). */
 void pace_batch_done(struct pace *pace, const struct job_settings *settings, int64_t scanned, int64_t work_us, int64_t batch_us,
-					 int64_t cycle_us);
+                     int64_t cycle_us);
 /* A batch met contention or a time-out: halve, never below min_rows. It grows back by pace_batch_done. */
 void pace_shrink(struct pace *pace, const struct job_settings *settings);
 /* Microseconds to wait after a batch of `rows` that took batch_us: max(delay, rows/max_rate - batch, batch·(1/duty - 1)). */

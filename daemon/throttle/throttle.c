@@ -263,6 +263,8 @@ static void standby_name(const struct engine_result *result, int row, char *name
 static bool standbys_absorb(void *context, const struct engine_result *result) {
 	struct throttle *throttle = context;
 	int64_t now_us = clock_monotonic_us();
+	if (throttle->target->nreplicas > 0)
+		return true; /* asked before a reload that configured replicas */
 	size_t known = throttle->nreplicas;
 	autofree bool *present = mem_alloc(known * sizeof *present);
 	for (int row = 0; row < result->nrows; row++) {
@@ -416,13 +418,19 @@ static bool stays(const struct replica *replica, const struct config_target *tar
 void throttle_retarget(struct throttle *throttle, const struct config_target *target) {
 	throttle->target = target;
 	size_t kept = 0;
+	bool configured = false;
 	for (size_t i = 0; i < throttle->nreplicas; i++) {
+		configured |= throttle->replicas[i]->url != NULL;
 		if (stays(throttle->replicas[i], target))
 			throttle->replicas[kept++] = throttle->replicas[i];
 		else
 			replica_free(throttle->replicas[i]);
 	}
 	throttle->nreplicas = kept;
+	if (configured && target->nreplicas == 0) {
+		throttle->listed = false; /* the primary was not asked for a while: blind until it answers */
+		throttle->listed_us = 0;
+	}
 	for (size_t i = 0; i < target->nreplicas; i++) {
 		if (find_replica(throttle, target->replicas[i].name) != NULL)
 			continue;

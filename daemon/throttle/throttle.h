@@ -19,14 +19,14 @@ struct ev_loop;
 struct throttle_verdict {
 	bool held;
 	double pressure;  /* 1 = at the limit; 0 when nothing is watched or known */
-	double lag_ms;	  /* the highest known lag that counts, for the lag guard; 0 when there is none */
-	char probe[80];	  /* "lag:r1"; "" when nothing is watched */
+	double lag_ms;    /* the highest known lag that counts, for the lag guard; 0 when there is none */
+	char probe[80];   /* "lag:r1"; "" when nothing is watched */
 	char reason[256]; /* why held, for a person: "replica lag 3.2 s > 2 s (r1)"; "" when not held */
 };
 
 /* `daemon_id` names this daemon's heartbeat rows; `target` must outlive the throttle (throttle_retarget swaps it). */
 struct throttle *throttle_new(struct ev_loop *loop, const struct engine *engine, const struct config_target *target,
-							  const char *daemon_id);
+                              const char *daemon_id);
 void throttle_free(struct throttle *throttle);
 /* After a reload: the same target with changed settings. Replicas that stayed keep their connections. */
 void throttle_retarget(struct throttle *throttle, const struct config_target *target);

@@ -169,7 +169,7 @@ static void simulate_limits(void) {
 		double elapsed_s = (now_us - after_hold_us) / 1e6, burst = rows_done - after_hold_rows;
 		if (s.batch.max_rate > 0)
 			CHECK(burst <= elapsed_s * s.batch.max_rate * 1.0001 + 1, "%g rows in %g s, max_rate %g", burst, elapsed_s,
-				  s.batch.max_rate);
+			      s.batch.max_rate);
 	}
 }
 

@@ -9,12 +9,12 @@
 
 static struct job_settings defaults(void) {
 	return (struct job_settings){.batch = {.rows = 1000,
-										   .max_rows = 50000,
-										   .min_rows = 10,
-										   .max_bytes = 16 << 20,
-										   .time_ms = 250,
-										   .adaptive = true,
-										   .max_duty = 0.5}};
+	                                       .max_rows = 50000,
+	                                       .min_rows = 10,
+	                                       .max_bytes = 16 << 20,
+	                                       .time_ms = 250,
+	                                       .adaptive = true,
+	                                       .max_duty = 0.5}};
 }
 
 static void starts_with_the_configured_rows(void **state) {
@@ -143,11 +143,11 @@ static void rate_counts_the_waiting(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(starts_with_the_configured_rows),	   cmocka_unit_test(bytes_bound_the_rows),
-		cmocka_unit_test(fixed_size_when_not_adaptive),		   cmocka_unit_test(grows_slowly_shrinks_fast),
+		cmocka_unit_test(starts_with_the_configured_rows),     cmocka_unit_test(bytes_bound_the_rows),
+		cmocka_unit_test(fixed_size_when_not_adaptive),        cmocka_unit_test(grows_slowly_shrinks_fast),
 		cmocka_unit_test(contention_halves_down_to_the_least), cmocka_unit_test(one_stall_is_forgiven),
-		cmocka_unit_test(nothing_scanned_teaches_nothing),	   cmocka_unit_test(settings_changed_while_running_bind_at_once),
-		cmocka_unit_test(delay_is_the_longest_of_three),	   cmocka_unit_test(rate_counts_the_waiting),
+		cmocka_unit_test(nothing_scanned_teaches_nothing),     cmocka_unit_test(settings_changed_while_running_bind_at_once),
+		cmocka_unit_test(delay_is_the_longest_of_three),       cmocka_unit_test(rate_counts_the_waiting),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
