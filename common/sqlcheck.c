@@ -75,7 +75,7 @@ static bool fail_parse(const struct fragment *f, const PgQueryError *error, int 
 	}
 	if (f->text[offset] == '\0')
 		return error_set(err, ERROR_DATA, "%s: %s: it ends before it is complete, or closes more than it opened", f->key,
-						 error->message);
+		                 error->message);
 	return fail_at(f, offset, err, error->message);
 }
 
@@ -208,7 +208,7 @@ static bool check_value(const struct fragment *f, const json_t *value, struct er
 	const json_t *column = json_object_get(value, "ColumnRef");
 	const json_t *indirection = json_object_get(value, "A_Indirection");
 	if ((column != NULL && ends_in_star(json_object_get(column, "fields"))) ||
-		(indirection != NULL && ends_in_star(json_object_get(indirection, "indirection"))))
+	    (indirection != NULL && ends_in_star(json_object_get(indirection, "indirection"))))
 		return fail(f, err, "`*` stands for several columns; one expression is asked for");
 	return true;
 }
@@ -221,14 +221,14 @@ static bool check_wrapped(const struct fragment *f, const json_t *tree, const ch
 	static const char *const target_members[] = {"val", "location", NULL};
 	const char *op = string_of(select, "op");
 	if (select == NULL || json_array_size(targets) != 1 || !only_members(select, allowed) ||
-		!only_members(target, target_members) || op == NULL || strcmp(op, "SETOP_NONE") != 0)
+	    !only_members(target, target_members) || op == NULL || strcmp(op, "SETOP_NONE") != 0)
 		return fail(f, err, "is not one expression: it adds to the statement around it");
 	return check_value(f, json_object_get(target, "val"), err);
 }
 
 /* Parses prefix + text + suffix, and looks what came of it. */
 static bool check_in_wrapper(const struct fragment *f, const char *prefix, const char *suffix, const char *const allowed[],
-							 struct error *err) {
+                             struct error *err) {
 	autofree char *sql = mem_printf("%s%s%s", prefix, f->text, suffix);
 	autojson *tree = NULL;
 	return parse(f, sql, (int)strlen(prefix), &tree, err) && check_wrapped(f, tree, allowed, err);
@@ -246,7 +246,7 @@ static bool check_tokens_of(const struct fragment *f, struct error *err) {
 static bool check_expression(const struct fragment *f, struct error *err) {
 	static const char *const allowed[] = {"targetList", "limitOption", "op", NULL};
 	return check_tokens_of(f, err) && check_in_wrapper(f, "SELECT (\n", "\n)", allowed, err) &&
-		   check_in_wrapper(f, "SELECT\n", "\n", allowed, err);
+	       check_in_wrapper(f, "SELECT\n", "\n", allowed, err);
 }
 
 static bool check_where(const struct fragment *f, struct error *err) {
@@ -280,7 +280,7 @@ static bool read_alias(const struct fragment *f, const PgQuery__ScanToken *token
 
 /* The placeholder that begins at token `i`; *used is how many tokens it has. */
 static bool read_range(const struct fragment *f, const PgQuery__ScanResult *scan, size_t i, struct sqlcheck_range *range,
-					   size_t *used, struct error *err) {
+                       size_t *used, struct error *err) {
 	static const char malformed[] = "only {range} and {range alias} may stand in braces";
 	PgQuery__ScanToken **tokens = scan->tokens;
 	size_t left = scan->n_tokens - i;
@@ -303,7 +303,7 @@ static bool read_range(const struct fragment *f, const PgQuery__ScanResult *scan
 }
 
 static bool find_range(const struct fragment *f, const PgQuery__ScanResult *scan, struct sqlcheck_range *range,
-					   struct error *err) {
+                       struct error *err) {
 	bool found = false;
 	for (size_t i = 0; i < scan->n_tokens; i++) {
 		int token = (int)scan->tokens[i]->token;
@@ -369,10 +369,10 @@ struct statement {
 	const struct jobfile *job;
 	struct sqlcheck_range range;
 	const char *command; /* "InsertStmt" */
-	const json_t *body;	 /* the command's members */
+	const json_t *body;  /* the command's members */
 	const json_t *level; /* the members of the level whose WHERE and FROM count: INSERT's SELECT, or body */
 	const json_t *table; /* the RangeVar of the job's table at that level */
-	size_t tables;		 /* how many there are */
+	size_t tables;       /* how many there are */
 };
 
 static bool is_marker(const struct statement *s, const json_t *node) {
@@ -383,7 +383,7 @@ static bool is_marker(const struct statement *s, const json_t *node) {
 	const json_t *column = json_object_get(json_object_get(expr, "lexpr"), "ColumnRef");
 	const json_t *constant = json_object_get(json_object_get(expr, "rexpr"), "A_Const");
 	return column != NULL && constant != NULL &&
-		   json_integer_value(json_object_get(column, "location")) == (json_int_t)s->range.offset + 1;
+	       json_integer_value(json_object_get(column, "location")) == (json_int_t)s->range.offset + 1;
 }
 
 /* Whether the marker is one of the conditions that must all hold. */
@@ -467,10 +467,17 @@ static bool check_alias(const struct statement *s, struct error *err) {
 	const char *name = alias != NULL ? string_of(alias, "aliasname") : s->job->table;
 	if (json_object_get(alias, "colnames") != NULL)
 		return fail(&s->f, err, "the alias of the job's table may not rename its columns");
+	/* A column that a join merged may be the other table's; only a qualified one is surely ours. */
+	bool has_using = json_object_get(s->level, "usingClause") != NULL; /* DELETE's own FROM */
+	bool merged = count_members(s->level, "usingClause") + count_members(s->level, "isNatural") > (size_t)has_using;
+	if (merged && s->range.alias[0] == '\0') {
+		fail(&s->f, err, "a join by USING or NATURAL merges columns, so {range} must say whose it means");
+		return error_hint(err, "write {range %s}", name);
+	}
 	const char *said = s->range.alias[0] != '\0' ? s->range.alias : s->job->table;
 	if (name == NULL || strcmp(name, said) != 0) {
 		error_set(err, ERROR_DATA, "%s: {range} does not name the job's table, which is called %s here", s->f.key,
-				  name != NULL ? name : "?");
+		          name != NULL ? name : "?");
 		return error_hint(err, "write {range %s}", name != NULL ? name : s->job->table);
 	}
 	return true;
@@ -485,7 +492,7 @@ static bool check_table(struct statement *s, struct error *err) {
 	const char *verb = s->tables == 0 ? "does not stand" : "stands more than once";
 	if (s->tables != 1)
 		return error_set(err, ERROR_DATA, "%s: the job's table %s %s in the FROM list (or as the target) of the %s", s->f.key,
-						 s->job->table, verb, "level that {range} filters");
+		                 s->job->table, verb, "level that {range} filters");
 	if (json_object_get(s->table, "catalogname") != NULL)
 		return fail(&s->f, err, "name the table without the database");
 	if (s->job->schema == NULL && json_object_get(s->table, "schemaname") != NULL)
@@ -500,11 +507,11 @@ static bool check_insert_select(struct statement *s, struct error *err) {
 	static const struct {
 		const char *member, *clause;
 	} refused[] = {
-		{"groupClause", "GROUP BY"},	{"havingClause", "HAVING"},
+		{"groupClause", "GROUP BY"},    {"havingClause", "HAVING"},
 		{"distinctClause", "DISTINCT"}, {"windowClause", "WINDOW"},
-		{"limitCount", "LIMIT/FETCH"},	{"limitOffset", "OFFSET"},
-		{"intoClause", "INTO"},			{"valuesLists", "VALUES"},
-		{"larg", "UNION/INTERSECT"},	{"rarg", "UNION/INTERSECT/EXCEPT"},
+		{"limitCount", "LIMIT/FETCH"},  {"limitOffset", "OFFSET"},
+		{"intoClause", "INTO"},         {"valuesLists", "VALUES"},
+		{"larg", "UNION/INTERSECT"},    {"rarg", "UNION/INTERSECT/EXCEPT"},
 	};
 	s->level = json_object_get(json_object_get(s->body, "selectStmt"), "SelectStmt");
 	if (s->level == NULL)
@@ -512,7 +519,7 @@ static bool check_insert_select(struct statement *s, struct error *err) {
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
 		if (json_object_get(s->level, refused[i].member) != NULL)
 			return error_set(err, ERROR_DATA, "%s: %s in the INSERT's SELECT: its result would depend on the size of a batch",
-							 s->f.key, refused[i].clause);
+			                 s->f.key, refused[i].clause);
 	if (is_worked_table(s->job, json_object_get(s->body, "relation")))
 		return fail(&s->f, err, "inserts into the table it walks");
 	return true;
@@ -551,9 +558,9 @@ static void fill_target(const struct statement *s, struct sqlcheck_target *targe
 	bool insert = strcmp(s->command, "InsertStmt") == 0;
 	const json_t *columns = json_object_get(s->body, insert ? "cols" : "targetList");
 	*target = (struct sqlcheck_target){
-		.command = insert								   ? SQLCHECK_INSERT
-				   : strcmp(s->command, "UpdateStmt") == 0 ? SQLCHECK_UPDATE
-														   : SQLCHECK_DELETE,
+		.command = insert                                  ? SQLCHECK_INSERT
+	               : strcmp(s->command, "UpdateStmt") == 0 ? SQLCHECK_UPDATE
+	                                                       : SQLCHECK_DELETE,
 		.schema = mem_dup(string_of(relation, "schemaname")),
 		.table = mem_dup(string_of(relation, "relname")),
 		.columns = mem_alloc((json_array_size(columns) + 1) * sizeof *target->columns),

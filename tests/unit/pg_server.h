@@ -53,9 +53,15 @@ static bool pg_server_run(const char *const *arguments) {
 	return waitpid(pid, &status, 0) == pid && status == 0;
 }
 
+static void pg_server_quiet(void *context, const char *message) {
+	(void)context;
+	(void)message;
+}
+
 /* Over blocking libpq; several statements may stand in `sql`. Says what went wrong and ends the test program. */
 static void pg_server_sql(const char *sql) {
 	PGconn *pg = PQconnectdb(pg_server.url);
+	PQsetNoticeProcessor(pg, pg_server_quiet, NULL);
 	PGresult *result = PQexec(pg, sql);
 	if (PQresultStatus(result) != PGRES_TUPLES_OK && PQresultStatus(result) != PGRES_COMMAND_OK) {
 		fprintf(stderr, "%s: %s\n", sql, PQerrorMessage(pg));

@@ -24,10 +24,10 @@ static bool check_where(const char *where, struct error *err) {
 
 static bool check_statement_as(const char *schema, bool allow_delete, const char *statement, struct error *err) {
 	struct jobfile job = {.schema = (char *)schema,
-						  .table = (char *)"t",
-						  .kind = JOB_STATEMENT,
-						  .statement = (char *)statement,
-						  .allow_delete = allow_delete};
+	                      .table = (char *)"t",
+	                      .kind = JOB_STATEMENT,
+	                      .statement = (char *)statement,
+	                      .allow_delete = allow_delete};
 	return sqlcheck_job(&job, err);
 }
 
@@ -173,9 +173,10 @@ static void good_statements(void **state) {
 		"UPDATE u SET a = t.a FROM t WHERE u.id = t.id AND {range t}",
 		"UPDATE t SET a = '{range}' || $${range}$$, \"{range}\" = E'\\'{range}' WHERE {range}",
 		"DELETE FROM t WHERE {range} AND old",
+		"DELETE FROM t USING u WHERE {range} AND old",
 		"DELETE FROM u USING t x WHERE x.id = u.id AND {range x}",
 		"INSERT INTO s (a, b) SELECT x.a, u.b FROM public.t x JOIN u ON u.id = x.id WHERE {range x} AND u.ok ORDER BY 1",
-		"INSERT INTO s SELECT * FROM t LEFT JOIN u USING (id) WHERE {range} ON CONFLICT (id) DO UPDATE SET a = excluded.a",
+		"INSERT INTO s SELECT * FROM t LEFT JOIN u USING (id) WHERE {range t} ON CONFLICT (id) DO UPDATE SET a = excluded.a",
 		"INSERT INTO s SELECT a, (SELECT count(*) FROM u GROUP BY b LIMIT 1) FROM t WHERE {range}",
 		"INSERT INTO s WITH w AS (SELECT 1 AS id) SELECT a FROM t, w WHERE {range t} AND w.id = t.b",
 		"UPDATE t SET a = 1 WHERE {range} AND NOT EXISTS (SELECT 1 FROM t t2 WHERE t2.id = t.b)",
@@ -255,6 +256,9 @@ static void bad_statements(void **state) {
 		{"INSERT INTO s SELECT a FROM t WHERE {range} EXCEPT SELECT a FROM u", "UNION"},
 		{"INSERT INTO s SELECT a FROM (SELECT a FROM t WHERE {range}) x", "condition of its own"},
 		{"INSERT INTO s SELECT a FROM t JOIN u ON {range}", "condition of its own"},
+		{"INSERT INTO s SELECT a FROM t RIGHT JOIN u USING (id) WHERE {range}", "merges columns"},
+		{"DELETE FROM u USING v RIGHT JOIN t USING (id) WHERE {range}", "merges columns"},
+		{"INSERT INTO s SELECT a FROM t NATURAL JOIN u WHERE {range}", "merges columns"},
 		{"INSERT INTO t SELECT a FROM t WHERE {range}", "table it walks"},
 		{"UPDATE t SET a = WHERE {range}", "syntax error"},
 	};
@@ -314,7 +318,7 @@ static void targets(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_expressions), cmocka_unit_test(bad_expressions), cmocka_unit_test(limits),
-		cmocka_unit_test(good_statements),	cmocka_unit_test(bad_statements),  cmocka_unit_test(ranges),
+		cmocka_unit_test(good_statements),  cmocka_unit_test(bad_statements),  cmocka_unit_test(ranges),
 		cmocka_unit_test(targets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
