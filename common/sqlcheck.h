@@ -16,8 +16,8 @@ bool sqlcheck_job(const struct jobfile *job, struct error *err);
 
 /* Where {range} stands in a statement. */
 struct sqlcheck_range {
-	size_t offset;	/* of "{" */
-	size_t length;	/* up to and with "}" */
+	size_t offset;  /* of "{" */
+	size_t length;  /* up to and with "}" */
 	char alias[64]; /* as the server knows it, to be quoted; "" if none is given: then the table has no alias either */
 };
 
@@ -32,7 +32,7 @@ struct sqlcheck_target {
 	char **columns; /* those that INSERT names or UPDATE sets */
 	size_t ncolumns;
 	bool updates_on_conflict;
-	bool only;			  /* ONLY is said of the job's table */
+	bool only;            /* ONLY is said of the job's table */
 	bool is_worked_table; /* the target is the job's own table */
 };
 

@@ -39,14 +39,14 @@ json_t *shape_to_json(const struct table_shape *shape) {
 	for (size_t i = 0; i < shape->nleaves; i++) {
 		const struct shape_leaf *leaf = &shape->leaves[i];
 		json_array_append_new(leaves, json_pack("{s:s, s:s, s:I, s:I, s:I}", "schema", leaf->schema, "name", leaf->name, "oid",
-												(json_int_t)leaf->oid, "estimated_rows", (json_int_t)leaf->estimated_rows,
-												"row_bytes", (json_int_t)leaf->row_bytes));
+		                                        (json_int_t)leaf->oid, "estimated_rows", (json_int_t)leaf->estimated_rows,
+		                                        "row_bytes", (json_int_t)leaf->row_bytes));
 	}
 	return json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:I}", "schema", shape->schema, "name", shape->name, "oid",
-					 (json_int_t)shape->oid, "partitioned", (int)shape->partitioned, "key", key, "search_path",
-					 strings_to_json(shape->search_path, shape->nsearch_path), "conflict_key",
-					 strings_to_json(shape->conflict_key, shape->nconflict_key), "leaves", leaves, "estimated_rows",
-					 (json_int_t)shape->estimated_rows);
+	                 (json_int_t)shape->oid, "partitioned", (int)shape->partitioned, "key", key, "search_path",
+	                 strings_to_json(shape->search_path, shape->nsearch_path), "conflict_key",
+	                 strings_to_json(shape->conflict_key, shape->nconflict_key), "leaves", leaves, "estimated_rows",
+	                 (json_int_t)shape->estimated_rows);
 }
 
 static bool read_string(const json_t *object, const char *name, char **out) {
@@ -104,8 +104,8 @@ static bool read_leaves(const json_t *json, struct table_shape *shape) {
 		struct shape_leaf *leaf = &shape->leaves[i];
 		shape->nleaves = i + 1;
 		if (!read_string(from, "schema", &leaf->schema) || !read_string(from, "name", &leaf->name) ||
-			!read_int(from, "oid", &leaf->oid) || !read_int(from, "estimated_rows", &leaf->estimated_rows) ||
-			!read_int(from, "row_bytes", &leaf->row_bytes) || leaf->row_bytes < 1)
+		    !read_int(from, "oid", &leaf->oid) || !read_int(from, "estimated_rows", &leaf->estimated_rows) ||
+		    !read_int(from, "row_bytes", &leaf->row_bytes) || leaf->row_bytes < 1)
 			return false;
 	}
 	return true;
@@ -117,10 +117,10 @@ static bool read_shape(const json_t *json, struct table_shape *shape) {
 		return false;
 	shape->partitioned = json_is_true(partitioned);
 	return read_string(json, "schema", &shape->schema) && read_string(json, "name", &shape->name) &&
-		   read_int(json, "oid", &shape->oid) && read_key(json, shape) &&
-		   read_strings(json, "search_path", &shape->search_path, &shape->nsearch_path) &&
-		   read_strings(json, "conflict_key", &shape->conflict_key, &shape->nconflict_key) && read_leaves(json, shape) &&
-		   read_int(json, "estimated_rows", &shape->estimated_rows);
+	       read_int(json, "oid", &shape->oid) && read_key(json, shape) &&
+	       read_strings(json, "search_path", &shape->search_path, &shape->nsearch_path) &&
+	       read_strings(json, "conflict_key", &shape->conflict_key, &shape->nconflict_key) && read_leaves(json, shape) &&
+	       read_int(json, "estimated_rows", &shape->estimated_rows);
 }
 
 bool shape_from_json(const json_t *json, struct table_shape **shape, struct error *err) {

@@ -16,7 +16,7 @@ enum {
 	STATEMENT_TIMEOUT_MS = 10 * 1000,
 	LOCK_TIMEOUT_MS = 900,
 	ANSWER_TIMEOUT_MS = 15 * 1000,
-	SMALL_ROWS = 10000,	  /* below, reading all of a table is no matter */
+	SMALL_ROWS = 10000,   /* below, reading all of a table is no matter */
 	BATCHES_OF_SCANS = 20 /* a sequential scan is right when a batch is a good part of the table */
 };
 
@@ -36,9 +36,9 @@ struct preflight {
 	ev_timer start;
 	struct engine_connecting *connecting;
 	struct engine_conn *conn;
-	answer_fn *answer;	/* of the statement in flight */
+	answer_fn *answer;  /* of the statement in flight */
 	answer_fn *refused; /* if set, called when the server refuses it */
-	const char *doing;	/* for messages */
+	const char *doing;  /* for messages */
 
 	struct preflight_write write;
 	json_t *server, *table, *written, *warnings;
@@ -46,14 +46,14 @@ struct preflight {
 
 	size_t chosen[2]; /* the leaves whose plans are looked at: the first, the largest */
 	size_t nchosen, leaf;
-	bool empty;							   /* the leaf has no rows: its plans tell nothing */
+	bool empty;                            /* the leaf has no rows: its plans tell nothing */
 	char *keys[3 * SHAPE_MAX_KEY_COLUMNS]; /* first, end of the first window, last; NULL when empty */
 
 	enum plan_of plan;
-	bool forced;			/* without sequential scans: is there a path at all? */
+	bool forced;            /* without sequential scans: is there a path at all? */
 	struct jobfile variant; /* the job with one fragment alone, to see which one the server refuses */
-	size_t fragment;		/* its number; nset + ncolumns = where */
-	struct error refusal;	/* of the whole */
+	size_t fragment;        /* its number; nset + ncolumns = where */
+	struct error refusal;   /* of the whole */
 };
 
 static void explain(struct preflight *p);
@@ -136,12 +136,12 @@ static void answered(void *context, const struct engine_result *result) {
 	}
 	struct error err;
 	error_set(&err, result->outcome == ENGINE_LOST ? ERROR_TRY_AGAIN : code_of(result->error), "%s: %s", p->doing,
-			  result->message);
+	          result->message);
 	finish(p, &err);
 }
 
 static void run(struct preflight *p, const char *doing, const char *sql, const char *const *params, size_t nparams,
-				answer_fn *answer) {
+                answer_fn *answer) {
 	p->doing = doing;
 	p->answer = answer;
 	engine_execute(p->conn, sql, params, nparams, ANSWER_TIMEOUT_MS, answered, p);
@@ -199,7 +199,7 @@ static const char *plan_name(const struct preflight *p) {
 
 /* A sequential scan, or an index of something else: fine on what is small, otherwise the user's to decide. */
 static bool accept_scan(struct preflight *p, const struct explain_verdict *v, const struct explain_verdict *first,
-						struct error *err) {
+                        struct error *err) {
 	const struct shape_leaf *leaf = leaf_of(p);
 	int64_t small = p->job->settings.batch.rows * BATCHES_OF_SCANS;
 	if (small < SMALL_ROWS)
@@ -209,12 +209,12 @@ static bool accept_scan(struct preflight *p, const struct explain_verdict *v, co
 	const char *how = v->by_key ? "though the key's index could be used" : "no index on the key bounds it";
 	if (p->job->allow_no_index) {
 		preflight_warn(p->warnings, "%s reads %s.%s beyond its range each time: %s %s, %s", plan_name(p), leaf->schema,
-					   leaf->name, first->scan, first->index, how);
+		               leaf->name, first->scan, first->index, how);
 		return true;
 	}
 	error_set(err, ERROR_DATA, "%s would read %s.%s (%" PRId64 " rows) beyond its range each time: %s%s%s, %s", plan_name(p),
-			  leaf->schema, leaf->name, leaf->estimated_rows, first->scan, first->index[0] != '\0' ? " of " : "", first->index,
-			  how);
+	          leaf->schema, leaf->name, leaf->estimated_rows, first->scan, first->index[0] != '\0' ? " of " : "", first->index,
+	          how);
 	return error_hint(err, "ANALYZE the table, take a smaller batch.rows, simplify `where`; or say allow_no_index = true");
 }
 
@@ -274,7 +274,7 @@ static void explained(struct preflight *p, const struct engine_result *result) {
 	}
 	if (p->plan == PLAN_WORK && v.depends[0] != '\0') {
 		error_set(&err, ERROR_DATA, "the result would depend on which rows share a batch: the plan has a node %s over them",
-				  v.depends);
+		          v.depends);
 		error_hint(&err, "aggregates and window functions belong in a subquery of their own");
 		finish(p, &err);
 		return;
@@ -376,7 +376,7 @@ static void explain(struct preflight *p) {
 	}
 	autofree char *text = mem_printf("%s%s", dialect_sql(dialect, "explain"), sql);
 	run(p, p->plan == PLAN_BOUNDARY ? "planning the look-up of a batch's end" : "planning the batch", text, params, nparams,
-		explained);
+	    explained);
 	if (p->plan == PLAN_WORK)
 		p->refused = work_refused;
 }
@@ -485,7 +485,7 @@ static void described_written(struct preflight *p, const struct engine_result *r
 	struct error err;
 	const char *schema = p->write.schema != NULL ? p->write.schema : schema_of(p->table);
 	error_set(&err, ERROR_DATA, "table %s.%s, which the job writes to, does not exist in database %s", schema, p->write.table,
-			  json_string_value(json_object_get(p->server, "database")));
+	          json_string_value(json_object_get(p->server, "database")));
 	finish(p, &err);
 }
 
@@ -556,7 +556,7 @@ static void started(struct ev_loop *loop, ev_timer *timer, int events) {
 }
 
 struct preflight *preflight_start(struct ev_loop *loop, const struct engine *engine, const char *url, const struct jobfile *job,
-								  preflight_done_fn *done, void *context) {
+                                  preflight_done_fn *done, void *context) {
 	struct preflight *p = mem_alloc(sizeof *p);
 	*p = (struct preflight){.loop = loop, .engine = engine, .url = mem_dup(url), .job = job, .done = done, .context = context};
 	p->warnings = json_array();

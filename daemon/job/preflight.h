@@ -18,7 +18,7 @@ typedef void preflight_done_fn(void *context, struct table_shape *shape, const j
 
 /* Starts; `job` must stay until the callback. */
 struct preflight *preflight_start(struct ev_loop *loop, const struct engine *engine, const char *url, const struct jobfile *job,
-								  preflight_done_fn *done, void *context);
+                                  preflight_done_fn *done, void *context);
 /* Gives up without a callback. NULL allowed. Frees itself after the callback otherwise. */
 void preflight_abandon(struct preflight *preflight);
 

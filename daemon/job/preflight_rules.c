@@ -116,13 +116,13 @@ static bool writes_one_of(const struct preflight_write *write, const json_t *nam
 bool preflight_rules_server(const struct jobfile *job, const json_t *server, struct error *err) {
 	if (flag_of(server, "in_recovery") || flag_of(server, "read_only")) {
 		error_set(err, ERROR_TRY_AGAIN, "the server takes no writes: %s",
-				  flag_of(server, "in_recovery") ? "it is a standby" : "default_transaction_read_only is on");
+		          flag_of(server, "in_recovery") ? "it is a standby" : "default_transaction_read_only is on");
 		return error_hint(err, "the target's url must lead to the primary: target_session_attrs=read-write");
 	}
 	if (text_of(server, "schema")[0] != '\0')
 		return true;
 	error_set(err, ERROR_DATA, "table %s%s%s does not exist in database %s", job->schema != NULL ? job->schema : "",
-			  job->schema != NULL ? "." : "", job->table, text_of(server, "database"));
+	          job->schema != NULL ? "." : "", job->table, text_of(server, "database"));
 	if (text_of(server, "similar")[0] != '\0')
 		error_hint(err, "there is %s", text_of(server, "similar"));
 	else if (job->schema == NULL)
@@ -136,8 +136,8 @@ static const char *kind_name(const char *kind) {
 	static const struct {
 		char kind;
 		const char *name;
-	} names[] = {{'v', "a view"},	{'m', "a materialized view"}, {'f', "a foreign table"}, {'S', "a sequence"},
-				 {'i', "an index"}, {'c', "a composite type"}};
+	} names[] = {{'v', "a view"},   {'m', "a materialized view"}, {'f', "a foreign table"}, {'S', "a sequence"},
+	             {'i', "an index"}, {'c', "a composite type"}};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (names[i].kind == kind[0])
 			return names[i].name;
@@ -149,8 +149,8 @@ static bool check_relation(const json_t *relation, json_t *warnings, struct erro
 	if (strcmp(kind, "r") != 0 && strcmp(kind, "p") != 0) {
 		error_set(err, ERROR_DATA, "%s.%s is %s", schema, name, kind_name(kind));
 		return error_hint(err, "%s",
-						  kind[0] == 'f' ? "rows on another server can't commit together with the checkpoint"
-										 : "name the table that holds the rows");
+		                  kind[0] == 'f' ? "rows on another server can't commit together with the checkpoint"
+		                                 : "name the table that holds the rows");
 	}
 	if (strcmp(text_of(relation, "persistence"), "t") == 0)
 		return error_set(err, ERROR_DATA, "%s.%s is a temporary table: other sessions can't see its rows", schema, name);
@@ -160,13 +160,13 @@ static bool check_relation(const json_t *relation, json_t *warnings, struct erro
 			return error_set(err, ERROR_DATA, "%s.%s belongs to the server or to backfilld itself", schema, name);
 	if (flag_of(relation, "row_security")) {
 		error_set(err, ERROR_DATA, "row-level security of %s.%s applies to the role: rows would be left out silently", schema,
-				  name);
+		          name);
 		return error_hint(err, "use the table's owner (without FORCE ROW LEVEL SECURITY) or a role with BYPASSRLS");
 	}
 	if (strcmp(text_of(relation, "persistence"), "u") == 0)
 		preflight_warn(warnings,
-					   "%s.%s is unlogged: a crash of the server empties it, and backfilld would count its rows as done", schema,
-					   name);
+		               "%s.%s is unlogged: a crash of the server empties it, and backfilld would count its rows as done", schema,
+		               name);
 	return true;
 }
 
@@ -214,10 +214,10 @@ static bool refuse_missing_column(const json_t *relation, const char *name, stru
 /* ---- Privileges ---- */
 
 static bool refuse_privilege(const json_t *server, const json_t *relation, const char *privilege, const char *column,
-							 struct error *err) {
+                             struct error *err) {
 	const char *schema = text_of(relation, "schema"), *name = text_of(relation, "name");
 	error_set(err, ERROR_DATA, "role %s has no %s privilege on %s.%s%s%s", text_of(server, "role"), privilege, schema, name,
-			  column != NULL ? ", column " : "", column != NULL ? column : "");
+	          column != NULL ? ", column " : "", column != NULL ? column : "");
 	return error_hint(err, "GRANT %s ON \"%s\".\"%s\" TO \"%s\"", privilege, schema, name, text_of(server, "role"));
 }
 
@@ -230,7 +230,7 @@ static bool check_schema_usage(const json_t *server, const json_t *relation, str
 }
 
 static bool check_write_privileges(const json_t *server, const struct preflight_write *write, const json_t *relation,
-								   struct error *err) {
+                                   struct error *err) {
 	if (!check_schema_usage(server, relation, err))
 		return false;
 	if (write->deletes && !flag_of(relation, "may_delete"))
@@ -246,7 +246,7 @@ static bool check_write_privileges(const json_t *server, const struct preflight_
 }
 
 static bool check_key_privileges(const json_t *server, const struct table_shape *shape, const json_t *relation,
-								 struct error *err) {
+                                 struct error *err) {
 	for (size_t i = 0; i < shape->nkey; i++)
 		if (!flag_of(find_column(relation, shape->key[i].name), "may_select"))
 			return refuse_privilege(server, relation, "SELECT", shape->key[i].name, err);
@@ -257,16 +257,16 @@ static bool check_key_privileges(const json_t *server, const struct table_shape 
 
 static bool fires(const struct preflight_write *write, const json_t *trigger) {
 	return (write->inserts && flag_of(trigger, "insert")) || (write->deletes && flag_of(trigger, "delete")) ||
-		   (write->updates && flag_of(trigger, "update") && writes_one_of(write, json_object_get(trigger, "columns")));
+	       (write->updates && flag_of(trigger, "update") && writes_one_of(write, json_object_get(trigger, "columns")));
 }
 
 static bool cascades(const struct preflight_write *write, const json_t *cascade) {
 	return (write->deletes && flag_of(cascade, "delete")) ||
-		   (write->updates && flag_of(cascade, "update") && writes_one_of(write, json_object_get(cascade, "columns")));
+	       (write->updates && flag_of(cascade, "update") && writes_one_of(write, json_object_get(cascade, "columns")));
 }
 
 static bool check_triggers(const struct jobfile *job, const struct preflight_write *write, const json_t *relation,
-						   json_t *warnings, struct error *err) {
+                           json_t *warnings, struct error *err) {
 	const json_t *triggers = json_object_get(relation, "triggers");
 	autostrbuf names = {0};
 	for (size_t i = 0; i < json_array_size(triggers); i++)
@@ -284,7 +284,7 @@ static bool check_triggers(const struct jobfile *job, const struct preflight_wri
 }
 
 static bool check_cascades(const struct jobfile *job, const struct preflight_write *write, const json_t *relation,
-						   json_t *warnings, struct error *err) {
+                           json_t *warnings, struct error *err) {
 	const json_t *keys = json_object_get(relation, "cascades");
 	autostrbuf names = {0};
 	for (size_t i = 0; i < json_array_size(keys); i++) {
@@ -304,27 +304,27 @@ static bool check_cascades(const struct jobfile *job, const struct preflight_wri
 }
 
 static bool check_side_effects(const struct jobfile *job, const struct preflight_write *write, const json_t *relation,
-							   json_t *warnings, struct error *err) {
+                               json_t *warnings, struct error *err) {
 	const char *schema = text_of(relation, "schema"), *name = text_of(relation, "name");
 	const json_t *rules = json_object_get(relation, "rules");
 	if (json_array_size(rules) > 0) {
 		autofree char *names = join(rules);
 		error_set(err, ERROR_DATA, "%s.%s has rewrite rules (%s): what is written is not what the statement says", schema, name,
-				  names);
+		          names);
 		return error_hint(err, "drop or disable them, or name the table that they write to");
 	}
 	bool published =
 		(write->updates && flag_of(relation, "publishes_update")) || (write->deletes && flag_of(relation, "publishes_delete"));
 	if (published && !flag_of(relation, "replica_identity")) {
 		error_set(err, ERROR_DATA, "%s.%s is published and has no replica identity: the server refuses to change its rows",
-				  schema, name);
+		          schema, name);
 		return error_hint(err, "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY …, or leave it out of the publication", schema, name);
 	}
 	return check_triggers(job, write, relation, warnings, err) && check_cascades(job, write, relation, warnings, err);
 }
 
 static bool check_written_columns(const struct jobfile *job, const struct preflight_write *write, const json_t *relation,
-								  struct error *err) {
+                                  struct error *err) {
 	for (size_t i = 0; i < write->ncolumns; i++) {
 		const char *name = write->columns[i];
 		const json_t *column = find_column(relation, name);
@@ -343,9 +343,9 @@ static bool check_written_columns(const struct jobfile *job, const struct prefli
 
 /* One relation that is written: the table, a leaf of it, or the table of `into`. */
 static bool check_written(const struct jobfile *job, const struct preflight_write *write, const json_t *server,
-						  const json_t *relation, json_t *warnings, struct error *err) {
+                          const json_t *relation, json_t *warnings, struct error *err) {
 	return check_relation(relation, warnings, err) && check_written_columns(job, write, relation, err) &&
-		   check_write_privileges(server, write, relation, err) && check_side_effects(job, write, relation, warnings, err);
+	       check_write_privileges(server, write, relation, err) && check_side_effects(job, write, relation, warnings, err);
 }
 
 /* ---- The key ---- */
@@ -461,10 +461,10 @@ static void fill_leaves(struct table_shape *shape, const json_t *leaves) {
 	for (size_t i = 0; i < shape->nleaves; i++) {
 		const json_t *leaf = json_array_get(leaves, i);
 		shape->leaves[i] = (struct shape_leaf){.schema = mem_dup(text_of(leaf, "schema")),
-											   .name = mem_dup(text_of(leaf, "name")),
-											   .oid = int_of(leaf, "oid"),
-											   .estimated_rows = int_of(leaf, "estimated_rows"),
-											   .row_bytes = int_of(leaf, "row_bytes")};
+		                                       .name = mem_dup(text_of(leaf, "name")),
+		                                       .oid = int_of(leaf, "oid"),
+		                                       .estimated_rows = int_of(leaf, "estimated_rows"),
+		                                       .row_bytes = int_of(leaf, "row_bytes")};
 		shape->estimated_rows += shape->leaves[i].estimated_rows;
 	}
 }
@@ -525,7 +525,7 @@ static bool resolve_conflict_key(const struct jobfile *job, const json_t *into, 
 			if (find_column(into, job->conflict_key[i]) == NULL)
 				return refuse_missing_column(into, job->conflict_key[i], err);
 		error_set(err, ERROR_DATA, "%s.%s has no %s that on_conflict could go by", text_of(into, "schema"), text_of(into, "name"),
-				  job->nconflict_key > 0 ? "unique index with exactly the columns of conflict_key" : "primary key");
+		          job->nconflict_key > 0 ? "unique index with exactly the columns of conflict_key" : "primary key");
 		return error_hint(err, "it must be valid, not deferrable, not partial and without expressions");
 	}
 	shape->nconflict_key = json_array_size(columns);
@@ -538,7 +538,7 @@ static bool resolve_conflict_key(const struct jobfile *job, const json_t *into, 
 /* ---- The whole ---- */
 
 static bool check_family(const struct jobfile *job, const struct preflight_write *write, const json_t *table, json_t *warnings,
-						 struct error *err) {
+                         struct error *err) {
 	const char *schema = text_of(table, "schema"), *name = text_of(table, "name");
 	bool partitioned = strcmp(text_of(table, "kind"), "p") == 0;
 	if (partitioned && job->kind == JOB_STATEMENT) {
@@ -560,7 +560,7 @@ static bool check_family(const struct jobfile *job, const struct preflight_write
 }
 
 static bool check_key(const struct jobfile *job, const struct preflight_write *write, const struct preflight_facts *facts,
-					  const json_t *key, struct error *err) {
+                      const json_t *key, struct error *err) {
 	const json_t *columns = json_object_get(key, "columns");
 	for (size_t i = 0; i < json_array_size(columns); i++) {
 		const char *name = text_of(json_array_get(columns, i), "name");
@@ -576,7 +576,7 @@ static bool check_key(const struct jobfile *job, const struct preflight_write *w
 
 /* The worked relations: those that are walked, and written if the write goes to them. */
 static bool check_leaves(const struct jobfile *job, const struct preflight_write *write, const struct preflight_facts *facts,
-						 const struct table_shape *shape, json_t *warnings, struct error *err) {
+                         const struct table_shape *shape, json_t *warnings, struct error *err) {
 	const json_t *leaves = json_object_get(facts->table, "leaves");
 	for (size_t i = 0; i < json_array_size(leaves); i++) {
 		const json_t *leaf = json_array_get(leaves, i);
@@ -590,32 +590,32 @@ static bool check_leaves(const struct jobfile *job, const struct preflight_write
 }
 
 static bool check_into(const struct jobfile *job, const struct preflight_write *write, const struct preflight_facts *facts,
-					   json_t *warnings, struct error *err) {
+                       json_t *warnings, struct error *err) {
 	if (facts->written == NULL)
 		return true;
 	if (write->inserts && int_of(facts->written, "oid") == int_of(facts->table, "oid"))
 		return error_set(err, ERROR_DATA, "%s.%s is walked and inserted into: name another table with `into`",
-						 text_of(facts->table, "schema"), text_of(facts->table, "name"));
+		                 text_of(facts->table, "schema"), text_of(facts->table, "name"));
 	if (!check_written(job, write, facts->server, facts->written, warnings, err))
 		return false;
 	const json_t *leaves = json_object_get(facts->written, "leaves");
 	for (size_t i = 0; i < json_array_size(leaves); i++)
 		if (!check_relation(json_array_get(leaves, i), warnings, err) ||
-			!check_side_effects(job, write, json_array_get(leaves, i), warnings, err))
+		    !check_side_effects(job, write, json_array_get(leaves, i), warnings, err))
 			return false;
 	return true;
 }
 
 bool preflight_rules(const struct jobfile *job, const struct preflight_write *write, const struct preflight_facts *facts,
-					 json_t *warnings, struct table_shape **shape, struct error *err) {
+                     json_t *warnings, struct table_shape **shape, struct error *err) {
 	const json_t *key = NULL;
 	if (!check_relation(facts->table, warnings, err) || !check_family(job, write, facts->table, warnings, err) ||
-		(write->to_worked_table && !check_written_columns(job, write, facts->table, err)) ||
-		!choose_key(job, facts->table, &key, err) || !check_key(job, write, facts, key, err))
+	    (write->to_worked_table && !check_written_columns(job, write, facts->table, err)) ||
+	    !choose_key(job, facts->table, &key, err) || !check_key(job, write, facts, key, err))
 		return false;
 	struct table_shape *made = make_shape(facts->table, key);
 	if (!check_leaves(job, write, facts, made, warnings, err) || !check_into(job, write, facts, warnings, err) ||
-		!resolve_conflict_key(job, facts->written, made, err)) {
+	    !resolve_conflict_key(job, facts->written, made, err)) {
 		shape_free(made);
 		return false;
 	}

@@ -40,7 +40,7 @@ struct preflight_facts {
 bool preflight_rules_server(const struct jobfile *job, const json_t *server, struct error *err);
 /* Every rule. *shape is new on success; strings are added to `warnings`. */
 bool preflight_rules(const struct jobfile *job, const struct preflight_write *write, const struct preflight_facts *facts,
-					 json_t *warnings, struct table_shape **shape, struct error *err);
+                     json_t *warnings, struct table_shape **shape, struct error *err);
 void preflight_warn(json_t *warnings, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif
