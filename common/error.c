@@ -1,5 +1,7 @@
 #include "common/error.h"
 
+#include "common/mem.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,14 +33,13 @@ bool error_hint(struct error *err, const char *format, ...) {
 bool error_prefix(struct error *err, const char *format, ...) {
 	if (err == NULL)
 		return false;
-	char old[sizeof err->message];
-	memcpy(old, err->message, sizeof old);
+	autofree char *old = mem_dup(err->message);
 	va_list args;
 	va_start(args, format);
-	int used = vsnprintf(err->message, sizeof err->message, format, args);
+	autofree char *prefix = mem_vprintf(format, args);
 	va_end(args);
-	if (used >= 0 && (size_t)used < sizeof err->message)
-		snprintf(err->message + used, sizeof err->message - (size_t)used, ": %s", old);
+	autofree char *both = mem_printf("%s: %s", prefix, old);
+	snprintf(err->message, sizeof err->message, "%s", both);
 	return false;
 }
 

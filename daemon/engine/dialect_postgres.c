@@ -108,8 +108,10 @@ static void add_comparison(struct strbuf *b, const struct table_shape *shape, co
 	for (size_t i = 0; i < shape->nkey; i++) {
 		if (i > 0)
 			strbuf_add(b, ", ");
-		if (alias != NULL && alias[0] != '\0')
-			strbuf_printf(b, "%s.", alias);
+		if (alias != NULL) {
+			add_ident(b, alias);
+			strbuf_add(b, ".");
+		}
 		add_ident(b, shape->key[i].name);
 	}
 	strbuf_printf(b, ") %s %s(", operator, shape->nkey> 1 ? "ROW" : "");
@@ -251,7 +253,7 @@ static char *statement(const struct jobfile *job, const struct table_shape *shap
 	(void)found;
 	strbuf_add_n(&b, job->statement, range.offset);
 	strbuf_add(&b, "(");
-	add_range(&b, shape, range.alias, has_after);
+	add_range(&b, shape, range.alias[0] != '\0' ? range.alias : shape->name, has_after);
 	strbuf_add(&b, ")");
 	strbuf_add(&b, job->statement + range.offset + range.length);
 	return strbuf_take(&b);
