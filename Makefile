@@ -133,6 +133,13 @@ $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libdaemon.a $(BUILD)/
 unit: $(UNIT_BIN) ## build and run the unit tests and simulations
 	@for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
 
+$(BUILD)/tests/lint/gendoc_commands: $(BUILD)/tests/lint/gendoc_commands.o $(BUILD)/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+.PHONY: docs-commands
+docs-commands: $(BUILD)/tests/lint/gendoc_commands ## write the manual's command section anew from the catalogue
+	$< docs/backfillctl.1.scd >$(BUILD)/backfillctl.1.scd && cp $(BUILD)/backfillctl.1.scd docs/backfillctl.1.scd
+
 .PHONY: clean
 clean: ## remove build/
 	rm -rf build

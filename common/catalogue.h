@@ -16,15 +16,15 @@ enum permission {
 
 /* How backfillctl turns an argument's text into the parameter. */
 enum catalogue_type {
-	ARGUMENT_TEXT,	  /* a string */
-	ARGUMENT_FILE,	  /* a file's name, "-" for standard input; the parameter is its text */
+	ARGUMENT_TEXT,    /* a string */
+	ARGUMENT_FILE,    /* a file's name, "-" for standard input; the parameter is its text */
 	ARGUMENT_INTEGER, /* a number from 1 */
 	ARGUMENT_DURATION,
 };
 
 struct catalogue_argument {
-	const char *name;	 /* "JOB", "FILE", "--start", "--timeout" */
-	const char *param;	 /* the JSON-RPC parameter: "job", "text", "start" */
+	const char *name;    /* "JOB", "FILE", "--start", "--timeout" */
+	const char *param;   /* the JSON-RPC parameter: "job", "text", "start" */
 	const char *metavar; /* an option's value, "D"; NULL: a switch or positional */
 	bool required;
 	bool repeated;
@@ -34,13 +34,13 @@ struct catalogue_argument {
 };
 
 struct catalogue_command {
-	const char *name;	/* "pause" */
+	const char *name;   /* "pause" */
 	const char *method; /* "job.pause"; NULL for PERMIT_LOCAL */
 	enum permission permission;
 	const char *summary;
 	const char *example;
 	const struct catalogue_argument *arguments; /* ends with name = NULL; may be NULL */
-	const char *other_method;					/* a second one with the same permission: events.follow of `events`; NULL: none */
+	const char *other_method;                   /* a second one with the same permission: events.follow of `events`; NULL: none */
 };
 
 extern const struct catalogue_command catalogue[]; /* ends with name = NULL */

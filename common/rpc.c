@@ -141,7 +141,7 @@ json_t *rpc_response(json_t *id, json_t *result) {
 
 json_t *rpc_error(json_t *id, enum rpc_code code, const char *message) {
 	return built(json_pack("{s:s,s:o,s:{s:i,s:o}}", "jsonrpc", "2.0", "id", any_id(id), "error", "code", (int)code, "message",
-						   rpc_string(message)));
+	                       rpc_string(message)));
 }
 
 json_t *rpc_error_from(json_t *id, const struct error *err) {
@@ -199,8 +199,8 @@ void rpc_write(struct strbuf *out, const json_t *message) {
 
 /* An exit code from the other side is believed only if it is one of ours. */
 static enum error_code code_of_exit(json_int_t value) {
-	static const enum error_code known[] = {ERROR_USAGE,	 ERROR_DATA,		  ERROR_UNAVAILABLE, ERROR_INTERNAL,
-											ERROR_TRY_AGAIN, ERROR_NOT_PERMITTED, ERROR_CONFIG};
+	static const enum error_code known[] = {ERROR_USAGE,     ERROR_DATA,          ERROR_UNAVAILABLE, ERROR_INTERNAL,
+	                                        ERROR_TRY_AGAIN, ERROR_NOT_PERMITTED, ERROR_CONFIG};
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
 		if ((json_int_t)known[i] == value)
 			return known[i];

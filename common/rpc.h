@@ -16,7 +16,7 @@
 #include <stddef.h>
 
 enum {
-	RPC_MAX_REQUEST_BYTES = 1024 * 1024,	   /* without the newline */
+	RPC_MAX_REQUEST_BYTES = 1024 * 1024,       /* without the newline */
 	RPC_MAX_RESPONSE_BYTES = 64 * 1024 * 1024, /* what a client accepts: a long list is one line */
 };
 
@@ -31,7 +31,7 @@ enum rpc_code {
 /* Bytes come in as the socket gives them, lines go out. Zero-initialise and set max_bytes. */
 struct rpc_reader {
 	struct strbuf buffer;
-	size_t start;	/* of the line that is being read */
+	size_t start;   /* of the line that is being read */
 	size_t scanned; /* up to here there is no newline */
 	size_t max_bytes;
 };
@@ -46,10 +46,10 @@ enum rpc_line rpc_reader_next(struct rpc_reader *reader, const char **line, size
 void rpc_reader_free(struct rpc_reader *reader);
 
 struct rpc_request {
-	json_t *root;		/* owns the rest */
-	json_t *id;			/* string or number */
+	json_t *root;       /* owns the rest */
+	json_t *id;         /* string or number */
 	const char *method; /* never NULL */
-	json_t *params;		/* an object; borrowed from root */
+	json_t *params;     /* an object; borrowed from root */
 };
 
 /* Why a request was refused, ready for rpc_error. */
@@ -78,12 +78,12 @@ void rpc_write(struct strbuf *out, const json_t *message);
 
 /* What a server sends. */
 struct rpc_message {
-	json_t *root;		/* owns the rest */
-	const json_t *id;	/* NULL for a notification */
-	json_t *result;		/* set if the call succeeded */
-	bool failed;		/* then `error` is filled */
+	json_t *root;       /* owns the rest */
+	const json_t *id;   /* NULL for a notification */
+	json_t *result;     /* set if the call succeeded */
+	bool failed;        /* then `error` is filled */
 	const char *method; /* of a notification, else NULL */
-	json_t *params;		/* of a notification, may be NULL */
+	json_t *params;     /* of a notification, may be NULL */
 	struct error error;
 };
 

@@ -139,13 +139,21 @@ static void print_event(const struct run *run, const json_t *event) {
 	print(&line);
 }
 
-/* What an event is called when it comes twice: by events.list and by following. */
-static json_int_t event_number(const json_t *event) {
-	return json_integer_value(json_object_get(event, "seq"));
+/* Each target numbers its own events. `last`: target → the number of its newest event that was printed. True if this one
+ * is newer, or not numbered. */
+static bool is_news(json_t *last, const json_t *event) {
+	const char *target = view_string(event, "target");
+	json_int_t number = json_integer_value(json_object_get(event, "seq"));
+	if (target == NULL || number == 0)
+		return true;
+	if (number <= json_integer_value(json_object_get(last, target)))
+		return false;
+	json_object_set_new(last, target, json_integer(number));
+	return true;
 }
 
-/* Follows first and lists then, on a second connection, so that nothing falls between the two. */
-static bool print_past(const struct run *run, json_int_t *last, struct error *err) {
+/* Listed after following began, on a second connection, so that nothing falls between the two. */
+static bool print_past(const struct run *run, json_t *last, struct error *err) {
 	struct connection *connection = connect_open(run->arguments->socket, err);
 	if (connection == NULL)
 		return false;
@@ -156,20 +164,18 @@ static bool print_past(const struct run *run, json_int_t *last, struct error *er
 	const json_t *event = NULL;
 	json_array_foreach(events, i, event) {
 		print_event(run, event);
-		if (event_number(event) > *last)
-			*last = event_number(event);
+		is_news(last, event);
 	}
 	json_decref(events);
 	return ok;
 }
 
-static bool follow(const struct run *run, struct connection *connection, struct error *err) {
+static bool follow(const struct run *run, struct connection *connection, json_t *last, struct error *err) {
 	json_t *answer = NULL;
 	if (!connect_call(connection, "events.follow", run->arguments->params, CONNECT_TIMEOUT_MS, &answer, err))
 		return false;
 	json_decref(answer);
-	json_int_t last = 0;
-	if (!print_past(run, &last, err))
+	if (!print_past(run, last, err))
 		return false;
 	for (;;) {
 		if (fflush(stdout) != 0)
@@ -177,11 +183,8 @@ static bool follow(const struct run *run, struct connection *connection, struct 
 		struct rpc_message message;
 		if (!connect_receive(connection, -1, &message, err))
 			return false;
-		bool is_event = message.method != NULL && strcmp(message.method, "event") == 0 && json_is_object(message.params);
-		/* 0: not stored yet, so the list didn't have it. Numbers are the target's: only those of one job are comparable. */
-		bool again = is_event && json_object_get(run->arguments->params, "job") != NULL && event_number(message.params) > 0 &&
-		             event_number(message.params) <= last;
-		if (is_event && !again)
+		bool is_event = message.method != NULL && strcmp(message.method, "event") == 0;
+		if (is_event && is_news(last, message.params))
 			print_event(run, message.params);
 		rpc_message_free(&message);
 	}
@@ -192,7 +195,9 @@ static bool run_follow(const struct run *run, struct error *err) {
 	if (connection == NULL)
 		return false;
 	json_object_del(run->arguments->params, "follow");
-	bool ok = follow(run, connection, err);
+	json_t *last = json_object();
+	bool ok = follow(run, connection, last, err);
+	json_decref(last);
 	connect_close(connection);
 	return ok;
 }

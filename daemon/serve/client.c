@@ -129,7 +129,7 @@ void client_send(struct client *client, const char *lines, size_t length) {
 	/* Judged before adding: one long answer to a reader that keeps up is fine. */
 	if (client->output.length > CLIENT_DROP_BYTES) {
 		log_warning(NULL, "control: dropped a client (pid %ld) that does not read: %zu bytes wait", (long)client->peer.pid,
-					client->output.length);
+		            client->output.length);
 		client_drop(client);
 		return;
 	}
@@ -243,7 +243,7 @@ static void on_watchdog(struct ev_loop *loop, ev_timer *watcher, int events) {
 	struct client *client = watcher->data;
 	if (client->output.length > 0 && !client->progress) {
 		log_warning(NULL, "control: dropped a client (pid %ld) that has not read for %d s", (long)client->peer.pid,
-					CLIENT_WATCHDOG_S);
+		            CLIENT_WATCHDOG_S);
 		client_drop(client);
 	} else if (client->ended && is_gone(client)) {
 		client_drop(client);

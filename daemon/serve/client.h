@@ -13,10 +13,10 @@
 #include <stddef.h>
 
 enum {
-	CLIENT_MAX_CALLS = 64,				 /* under way for one client; more wait in its socket */
-	CLIENT_PAUSE_BYTES = 256 * 1024,	 /* unread answers; above this we read no further requests */
+	CLIENT_MAX_CALLS = 64,               /* under way for one client; more wait in its socket */
+	CLIENT_PAUSE_BYTES = 256 * 1024,     /* unread answers; above this we read no further requests */
 	CLIENT_DROP_BYTES = 4 * 1024 * 1024, /* unread answers; above this the client is dropped */
-	CLIENT_WATCHDOG_S = 10,				 /* nothing read for this long while answers wait: dropped */
+	CLIENT_WATCHDOG_S = 10,              /* nothing read for this long while answers wait: dropped */
 };
 
 struct client {
@@ -33,11 +33,11 @@ struct client {
 	size_t ncalls;
 	char *follow_job;
 	bool following;
-	bool ended;	   /* it sends no more */
+	bool ended;    /* it sends no more */
 	bool closing;  /* dropped once the output is sent */
 	bool progress; /* it read something since the watchdog looked */
 	bool dropped;  /* freed when busy is 0 */
-	int busy;	   /* how many of our functions are using it */
+	int busy;      /* how many of our functions are using it */
 };
 
 /* Takes fd and the peer's content. */

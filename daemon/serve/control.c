@@ -129,7 +129,7 @@ static bool has_place(const struct control *control, const struct peer *peer) {
 static void turn_away(int fd) {
 	struct error err;
 	error_set(&err, ERROR_TRY_AGAIN, "too many clients are connected (at most %d, %d of one user)", MAX_CLIENTS,
-			  MAX_CLIENTS_PER_USER);
+	          MAX_CLIENTS_PER_USER);
 	error_hint(&err, "try again, or end waiting and following backfillctl processes");
 	json_t *message = rpc_error_from(NULL, &err);
 	autostrbuf line = {0};
@@ -190,7 +190,7 @@ static bool is_named(const char *group) {
 }
 
 struct control *control_new(struct ev_loop *loop, const struct control_options *options, control_dispatch_fn *dispatch,
-							void *context, struct error *err) {
+                            void *context, struct error *err) {
 	struct listener listener;
 	bool groups = is_named(options->operators) || is_named(options->viewers);
 	if (!listener_open(options->socket_path, groups, &listener, err))

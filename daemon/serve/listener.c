@@ -105,7 +105,7 @@ bool listener_open(const char *path, bool open_to_all, struct listener *listener
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof address.sun_path) {
 		error_set(err, ERROR_CONFIG, "control.socket is too long (%zu bytes, at most %zu): %s", strlen(path),
-				  sizeof address.sun_path - 1, path);
+		          sizeof address.sun_path - 1, path);
 		return error_hint(err, "choose a shorter path");
 	}
 	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);

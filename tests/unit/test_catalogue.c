@@ -44,11 +44,11 @@ static void a_required_positional_never_follows_an_optional_one(void **state) {
 
 static void permissions_are_the_contracts(void **state) {
 	(void)state;
-	static const char *const viewers[] = {"target.list", "job.list",	  "job.show",	   "throttle.show",
-										  "events.list", "events.follow", "daemon.version"};
-	static const char *const operators[] = {"target.init", "job.submit",	"job.start",	"job.pause",
-											"job.resume",  "job.retry",		"job.cancel",	"job.set",
-											"daemon.stop", "daemon.unstop", "daemon.reload"};
+	static const char *const viewers[] = {"target.list", "job.list",      "job.show",      "throttle.show",
+	                                      "events.list", "events.follow", "daemon.version"};
+	static const char *const operators[] = {"target.init", "job.submit",    "job.start",    "job.pause",
+	                                        "job.resume",  "job.retry",     "job.cancel",   "job.set",
+	                                        "daemon.stop", "daemon.unstop", "daemon.reload"};
 	for (size_t i = 0; i < sizeof viewers / sizeof viewers[0]; i++)
 		assert_int_equal(catalogue_find_method(viewers[i])->permission, PERMIT_VIEWER);
 	for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++)
@@ -82,7 +82,7 @@ static void usage_shows_what_is_optional(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_command_is_documented),	 cmocka_unit_test(a_required_positional_never_follows_an_optional_one),
+		cmocka_unit_test(every_command_is_documented),   cmocka_unit_test(a_required_positional_never_follows_an_optional_one),
 		cmocka_unit_test(permissions_are_the_contracts), cmocka_unit_test(the_nearest_name_is_found),
 		cmocka_unit_test(usage_shows_what_is_optional),
 	};

@@ -64,7 +64,7 @@ static void dispatch(void *context, struct call *call) {
 		call_reply(call, json_pack("{s:b}", "following", 1));
 	} else {
 		call_reply(call, json_pack("{s:s,s:b,s:s?}", "actor", call_actor(call), "all", call_bool(call, "all"), "state",
-								   call_string(call, "state")));
+		                           call_string(call, "state")));
 	}
 }
 
@@ -171,8 +171,8 @@ static void calls_are_answered(void **state) {
 
 	put(f, fd, REQUEST("a", "daemon.reload", "{}"));
 	expect(f, fd,
-		   "{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"error\":{\"code\":-32000,\"message\":\"line 3: unknown key\",\"data\":"
-		   "{\"code\":\"config\",\"exit\":78,\"hint\":\"did you mean targets?\"}}}\n");
+	       "{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"error\":{\"code\":-32000,\"message\":\"line 3: unknown key\",\"data\":"
+	       "{\"code\":\"config\",\"exit\":78,\"hint\":\"did you mean targets?\"}}}\n");
 	close(fd);
 }
 

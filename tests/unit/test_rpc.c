@@ -120,8 +120,8 @@ static void deep_nesting_is_refused(void **state) {
 
 static void an_error_survives_the_way(void **state) {
 	(void)state;
-	static const enum error_code codes[] = {ERROR_USAGE,	 ERROR_DATA,		  ERROR_UNAVAILABLE, ERROR_INTERNAL,
-											ERROR_TRY_AGAIN, ERROR_NOT_PERMITTED, ERROR_CONFIG};
+	static const enum error_code codes[] = {ERROR_USAGE,     ERROR_DATA,          ERROR_UNAVAILABLE, ERROR_INTERNAL,
+	                                        ERROR_TRY_AGAIN, ERROR_NOT_PERMITTED, ERROR_CONFIG};
 	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
 		struct error sent = {.code = codes[i], .message = "table \"x\" has no key: caf\xc3\xa9 \xff", .hint = "add one"};
 		json_t *id = json_integer(4);
@@ -172,8 +172,8 @@ static void messages_keep_their_shape(void **state) {
 	rpc_write(&wire, response);
 	json_decref(response);
 	assert_string_equal(wire.data, "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"job.list\",\"params\":{}}\n"
-								   "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"progress\":0.42}}\n"
-								   "{\"jsonrpc\":\"2.0\",\"id\":null,\"result\":null}\n");
+	                               "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"progress\":0.42}}\n"
+	                               "{\"jsonrpc\":\"2.0\",\"id\":null,\"result\":null}\n");
 }
 
 int main(void) {
