@@ -240,7 +240,7 @@ int daemon_run(struct config *config) {
 		log_info(NULL, "stopped");
 	} else {
 		log_error(NULL, "%s%s%s", err.message, err.hint[0] != '\0' ? "; " : "", err.hint);
-		exit_code = err.code;
+		exit_code = (int)err.code;
 	}
 	stop(&daemon);
 	return exit_code;

@@ -50,7 +50,7 @@ int main(int argc, char **argv) {
 		fprintf(stderr, "backfilld: %s\n", err.message);
 		if (err.hint[0] != '\0')
 			fprintf(stderr, "hint: %s\n", err.hint);
-		return err.code;
+		return (int)err.code;
 	}
 	if (check) {
 		printf("%s: ok\n", path);

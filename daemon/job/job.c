@@ -21,6 +21,7 @@ enum {
 	SHORTEST_LOCK_WAIT_MS = 20,
 	SHORTEST_STATEMENT_MS = 5000,
 	SEEN_EVERY_MS = 1000,
+	HOLD_TOLD_AFTER_MS = 500,
 };
 
 struct job {
@@ -48,6 +49,8 @@ struct job {
 	struct throttle_verdict verdict;
 	char hold[400]; /* why we wait by ourselves; "" when we don't */
 	char hold_probe[80];
+	int64_t held_since_us;
+	bool hold_told;
 	int tries; /* of the batch that is next */
 	int64_t last_end_us;
 	double last_batch_ms;
@@ -97,13 +100,16 @@ static void count_time(struct job *job) {
 	job->counted_us = now;
 }
 
+/* A hold is shown at once; it becomes an event when it lasts, so that a flicker does not fill the audit trail. */
 static void hold(struct job *job, const char *probe, const char *reason) {
-	bool was_held = job->hold[0] != '\0';
 	count_time(job);
+	if (job->hold[0] == '\0')
+		job->held_since_us = job->counted_us;
 	snprintf(job->hold, sizeof job->hold, "%s", reason);
 	snprintf(job->hold_probe, sizeof job->hold_probe, "%s", probe);
-	if (was_held)
+	if (job->hold_told || job->counted_us - job->held_since_us < HOLD_TOLD_AFTER_MS * 1000)
 		return;
+	job->hold_told = true;
 	log_info(object(job), "held: %s", reason);
 	target_event(job->target, "job.held", job->id, "backfilld", reason, json_pack("{s:s}", "probe", probe));
 }
@@ -112,10 +118,27 @@ static void release_hold(struct job *job) {
 	if (job->hold[0] == '\0')
 		return;
 	count_time(job);
-	log_info(object(job), "goes on (was held: %s)", job->hold);
-	target_event(job->target, "job.released", job->id, "backfilld", job->hold, NULL);
+	if (job->hold_told) {
+		log_info(object(job), "goes on (was held: %s)", job->hold);
+		target_event(job->target, "job.released", job->id, "backfilld", job->hold, NULL);
+	}
+	job->hold_told = false;
 	job->hold[0] = '\0';
 	job->hold_probe[0] = '\0';
+}
+
+/* Tells the control tables that we live, and what has been counted since the last time. */
+static void add_seen_step(const struct job *job, struct transaction *t) {
+	struct statement *s =
+		transaction_add(t, "seen", dialect_sql(target_dialect(job->target), "owner_seen"), NULL, transaction_expect_one);
+	statement_add_text(s, job->id);
+	statement_add_text(s, target_host(job->target)->owner->name);
+	statement_add_int(s, job->claimed.epoch);
+	statement_add_int(s, job->running_us / 1000);
+	statement_add_int(s, job->held_us / 1000);
+	statement_add_int(s, job->failed);
+	statement_add_int(s, job->retried);
+	statement_add_int(s, job->split);
 }
 
 /* --- ends --- */
@@ -176,6 +199,8 @@ static void complete(struct job *job) {
 	struct completion *completion = mem_alloc(sizeof *completion);
 	completion->job = job;
 	struct transaction *t = target_transaction(job->target, "complete");
+	count_time(job);
+	add_seen_step(job, t);
 	struct statement *s = transaction_add(t, "complete", dialect_sql(dialect, "job_complete"), NULL, transaction_expect_one);
 	statement_add_text(s, job->id);
 	statement_add_text(s, target_host(job->target)->owner->name);
@@ -278,14 +303,15 @@ static void committed(struct job *job, const struct batch_result *result) {
 	int64_t now = clock_monotonic_us();
 	struct segment *segment = next_segment(job);
 	segment_advance(segment, &result->window, result->rows_changed, result->rows_conflicted);
-	int64_t cycle_us = job->last_end_us > 0 ? now - job->last_end_us : result->batch_us;
+	int64_t delay_us = pace_delay_us(&job->pace, settings, result->window.rows_scanned, result->batch_us);
+	/* Before the first batch there was no pause that could be measured: the one after it stands in. */
+	int64_t cycle_us = job->last_end_us > 0 ? now - job->last_end_us : result->batch_us + delay_us;
 	job->last_end_us = now;
 	job->tries = 0;
 	job->last_batch_ms = (double)result->batch_us / 1000.0;
 	release_hold(job);
 	if (result->window.rows_scanned > 0)
 		pace_batch_done(&job->pace, settings, result->window.rows_scanned, result->work_us, result->batch_us, cycle_us);
-	int64_t delay_us = pace_delay_us(&job->pace, settings, result->window.rows_scanned, result->batch_us);
 	job->pace.last_delay_us = delay_us;
 	job->rest_until_us = now + delay_us;
 	look_in_ms(job, (double)delay_us / 1000.0);
@@ -537,16 +563,7 @@ static void tell_seen(struct job *job) {
 	                      .retried = job->retried,
 	                      .split = job->split};
 	struct transaction *t = target_transaction(job->target, "seen");
-	struct statement *s =
-		transaction_add(t, "seen", dialect_sql(target_dialect(job->target), "owner_seen"), NULL, transaction_expect_one);
-	statement_add_text(s, job->id);
-	statement_add_text(s, target_host(job->target)->owner->name);
-	statement_add_int(s, job->claimed.epoch);
-	statement_add_int(s, seen->running_ms);
-	statement_add_int(s, seen->held_ms);
-	statement_add_int(s, seen->failed);
-	statement_add_int(s, seen->retried);
-	statement_add_int(s, seen->split);
+	add_seen_step(job, t);
 	job->seen_running = true;
 	target_run(job->target, t, seen, seen_done);
 }

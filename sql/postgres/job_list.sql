@@ -4,7 +4,7 @@ SELECT json_build_object(
     'rows', json_build_object('estimated', j.estimated_rows, 'scanned', s.scanned, 'changed', s.changed, 'conflicted', s.conflicted, 'quarantined', 0),
     'batches', json_build_object('committed', s.batches, 'failed', j.failed_batches, 'retried', j.retried_batches, 'split', j.split_batches,
                                  'last_id', s.batches),
-    'segments', s.list, 'owner', j.owner, 'epoch', j.epoch, 'submitted_by', j.submitted_by,
+    'segments', s.list, 'owner', regexp_replace(j.owner, '^([^|]*)\|.*\|([0-9]+)$', '\1:\2'), 'epoch', j.epoch, 'submitted_by', j.submitted_by,
     'submitted_at', to_char(j.submitted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
     'started_at', to_char(j.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
     'finished_at', to_char(j.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
