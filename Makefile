@@ -61,6 +61,7 @@ DAEMON_SRC := $(wildcard \
 	daemon/job/claim.c \
 	daemon/job/events.c \
 	daemon/job/job.c \
+	daemon/job/job_seen.c \
 	daemon/job/job_state.c \
 	daemon/job/plan.c \
 	daemon/job/preflight.c \

@@ -1,4 +1,4 @@
-#include "daemon/job/job.h"
+#include "daemon/job/job_internal.h"
 
 #include "common/mem.h"
 #include "daemon/base/clock.h"
@@ -14,64 +14,15 @@
 #include <string.h>
 
 enum {
-	LOOK_AGAIN_MS = 50,    /* while held */
-	TRIES_BEFORE_HOLD = 5, /* of one batch that meets locks, before we say who holds them */
+	LOOK_AGAIN_MS = 50, /* while held */
 	LONGEST_BACKOFF_MS = 2000,
 	LONGEST_LOCK_WAIT_MS = 900, /* below deadlock_timeout's default of 1 s: which error comes first is not left to chance */
 	SHORTEST_LOCK_WAIT_MS = 20,
 	SHORTEST_STATEMENT_MS = 5000,
 	SEEN_EVERY_MS = 1000,
-	HOLD_TOLD_AFTER_MS = 500,
-};
-
-struct job {
-	struct target *target;
-	struct ev_loop *loop;
-	char *id;
-	char object[80]; /* "job ID": the prefix of its log lines */
-
-	struct link *link;
-	bool up;
-	bool taken; /* the claim is valid */
-	struct claimed claimed;
-	struct claim *claim;
-	struct freeze *freeze;
-	struct batch *batch;
-	bool completing, over;
-
-	ev_timer wake; /* the next look */
-	ev_timer seen; /* tells the control tables that we live */
-	bool seen_running;
-	bool reset_wanted; /* the next look makes a new connection first */
-	int64_t rest_until_us;
-
-	struct pace pace;
-	struct throttle_verdict verdict;
-	char hold[400]; /* why we wait by ourselves; "" when we don't */
-	char hold_probe[80];
-	int64_t held_since_us;
-	bool hold_told;
-	int tries; /* of the batch that is next */
-	int64_t last_end_us;
-	double last_batch_ms;
-
-	/* Not yet told to the control tables. */
-	int64_t counted_us, running_us, held_us;
-	int64_t failed, retried, split;
-
-	job_quiet_fn *quiet;
-	void *quiet_context;
-	bool quieted;
-
-	void (*released)(void *context);
-	void *released_context;
 };
 
 static void look(struct job *job);
-
-static const char *object(const struct job *job) {
-	return job->object;
-}
 
 const char *job_id(const struct job *job) {
 	return job->id;
@@ -85,60 +36,6 @@ static void look_in_ms(struct job *job, double ms) {
 
 static bool in_flight(const struct job *job) {
 	return job->claim != NULL || job->freeze != NULL || job->batch != NULL || job->completing;
-}
-
-/* --- time and holds --- */
-
-static void count_time(struct job *job) {
-	int64_t now = clock_monotonic_us();
-	if (job->counted_us != 0) {
-		if (job->hold[0] != '\0')
-			job->held_us += now - job->counted_us;
-		else
-			job->running_us += now - job->counted_us;
-	}
-	job->counted_us = now;
-}
-
-/* A hold is shown at once; it becomes an event when it lasts, so that a flicker does not fill the audit trail. */
-static void hold(struct job *job, const char *probe, const char *reason) {
-	count_time(job);
-	if (job->hold[0] == '\0')
-		job->held_since_us = job->counted_us;
-	snprintf(job->hold, sizeof job->hold, "%s", reason);
-	snprintf(job->hold_probe, sizeof job->hold_probe, "%s", probe);
-	if (job->hold_told || job->counted_us - job->held_since_us < HOLD_TOLD_AFTER_MS * 1000)
-		return;
-	job->hold_told = true;
-	log_info(object(job), "held: %s", reason);
-	target_event(job->target, "job.held", job->id, "backfilld", reason, json_pack("{s:s}", "probe", probe));
-}
-
-static void release_hold(struct job *job) {
-	if (job->hold[0] == '\0')
-		return;
-	count_time(job);
-	if (job->hold_told) {
-		log_info(object(job), "goes on (was held: %s)", job->hold);
-		target_event(job->target, "job.released", job->id, "backfilld", job->hold, NULL);
-	}
-	job->hold_told = false;
-	job->hold[0] = '\0';
-	job->hold_probe[0] = '\0';
-}
-
-/* Tells the control tables that we live, and what has been counted since the last time. */
-static void add_seen_step(const struct job *job, struct transaction *t) {
-	struct statement *s =
-		transaction_add(t, "seen", dialect_sql(target_dialect(job->target), "owner_seen"), NULL, transaction_expect_one);
-	statement_add_text(s, job->id);
-	statement_add_text(s, target_host(job->target)->owner->name);
-	statement_add_int(s, job->claimed.epoch);
-	statement_add_int(s, job->running_us / 1000);
-	statement_add_int(s, job->held_us / 1000);
-	statement_add_int(s, job->failed);
-	statement_add_int(s, job->retried);
-	statement_add_int(s, job->split);
 }
 
 /* --- ends --- */
@@ -157,7 +54,7 @@ static void pause_done(void *context, const struct change_result *result) {
 
 /* The work itself asks for a pause: a person has to look. */
 static void pause_for(struct job *job, const char *reason) {
-	log_warning(object(job), "pauses: %s", reason);
+	log_warning(job->object, "pauses: %s", reason);
 	change_state(job->target, job->id, JOB_PAUSE, "backfilld", reason, pause_done, NULL);
 }
 
@@ -165,7 +62,7 @@ static void completed(void *context, const struct transaction_result *result) {
 	struct job *job = context;
 	job->completing = false;
 	if (result->end == TRANSACTION_COMMITTED) {
-		log_info(object(job), "completed");
+		log_info(job->object, "completed");
 		over(job);
 		return;
 	}
@@ -199,8 +96,8 @@ static void complete(struct job *job) {
 	struct completion *completion = mem_alloc(sizeof *completion);
 	completion->job = job;
 	struct transaction *t = target_transaction(job->target, "complete");
-	count_time(job);
-	add_seen_step(job, t);
+	job_count_time(job);
+	job_add_seen_step(job, t);
 	struct statement *s = transaction_add(t, "complete", dialect_sql(dialect, "job_complete"), NULL, transaction_expect_one);
 	statement_add_text(s, job->id);
 	statement_add_text(s, target_host(job->target)->owner->name);
@@ -221,7 +118,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 	case CLAIM_TAKEN:
 		job->taken = true;
 		job->tries = 0;
-		log_info(object(job), "claimed, epoch %" PRId64, job->claimed.epoch);
+		log_info(job->object, "claimed, epoch %" PRId64, job->claimed.epoch);
 		if (job->claimed.owner_changed)
 			target_event(job->target, "owner.claimed", job->id, "backfilld", NULL,
 			             json_pack("{s:s, s:I, s:s?}", "owner", target_host(job->target)->owner->display, "epoch",
@@ -230,22 +127,22 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 			pace_init(&job->pace, &job->claimed.job->settings);
 		break;
 	case CLAIM_NOT_OURS:
-		log_info(object(job), "let go: %s", why);
+		log_info(job->object, "let go: %s", why);
 		over(job);
 		return;
 	case CLAIM_STOPPED:
-		hold(job, "stop", "emergency stop");
+		job_hold(job, "stop", "emergency stop");
 		look_in_ms(job, 200);
 		return;
 	case CLAIM_UNREADABLE:
-		log_error(object(job), "can't be read: %s", why);
+		log_error(job->object, "can't be read: %s", why);
 		change_state(job->target, job->id, JOB_FAIL, "backfilld", why, pause_done, NULL);
 		return;
 	case CLAIM_BROKEN:
 		look_in_ms(job, 0); /* the link tells when it is up again; someone may wait for quiet */
 		return;
 	case CLAIM_REFUSED:
-		hold(job, "claim", why);
+		job_hold(job, "claim", why);
 		job->reset_wanted = true; /* perhaps this is not the primary any more */
 		look_in_ms(job, 500);
 		return;
@@ -263,14 +160,14 @@ static void freeze_done(void *context, enum freeze_end end, const char *why) {
 	job->freeze = NULL;
 	switch (end) {
 	case FREEZE_DONE:
-		release_hold(job);
+		job_release_hold(job);
 		break;
 	case FREEZE_WAIT:
-		hold(job, "writers", why);
+		job_hold(job, "writers", why);
 		look_in_ms(job, 200);
 		return;
 	case FREEZE_REFUSED:
-		hold(job, "freeze", why);
+		job_hold(job, "freeze", why);
 		look_in_ms(job, 1000);
 		return;
 	case FREEZE_FENCED:
@@ -309,48 +206,12 @@ static void committed(struct job *job, const struct batch_result *result) {
 	job->last_end_us = now;
 	job->tries = 0;
 	job->last_batch_ms = (double)result->batch_us / 1000.0;
-	release_hold(job);
+	job_release_hold(job);
 	if (result->window.rows_scanned > 0)
 		pace_batch_done(&job->pace, settings, result->window.rows_scanned, result->work_us, result->batch_us, cycle_us);
 	job->pace.last_delay_us = delay_us;
 	job->rest_until_us = now + delay_us;
 	look_in_ms(job, (double)delay_us / 1000.0);
-}
-
-struct blocker_question {
-	struct target *target;
-	char *job_id;
-};
-
-static bool absorb_blocker(void *context, const struct engine_result *r) {
-	struct blocker_question *q = context;
-	struct job *job = target_find_job(q->target, q->job_id);
-	if (job == NULL || r->nrows != 1 || job->tries < TRIES_BEFORE_HOLD)
-		return true;
-	char reason[400];
-	snprintf(reason, sizeof reason, "rows are locked by pid %s, user %s, for %s s: %s", engine_value(r, 0, 0),
-	         engine_value(r, 0, 1), engine_value(r, 0, 2), engine_value(r, 0, 3));
-	hold(job, "locks", reason);
-	return true;
-}
-
-static void blocker_answered(void *context, const struct transaction_result *result) {
-	struct blocker_question *q = context;
-	(void)result;
-	free(q->job_id);
-	free(q);
-}
-
-/* Asked while our batch waits for the lock: only then does the server know whom it waits for. */
-static void ask_for_blocker(struct job *job) {
-	struct blocker_question *q = mem_alloc(sizeof *q);
-	q->target = job->target;
-	q->job_id = mem_dup(job->id);
-	struct transaction *t = transaction_new("blockers", NULL);
-	struct statement *s =
-		transaction_add(t, "blockers", dialect_sql(target_dialect(job->target), "blockers"), NULL, absorb_blocker);
-	statement_add_int(s, engine_backend_pid(link_conn(job->link)));
-	target_run(job->target, t, q, blocker_answered);
 }
 
 static void try_again(struct job *job, const char *why) {
@@ -360,9 +221,9 @@ static void try_again(struct job *job, const char *why) {
 	double backoff = 20.0 * (double)(1 << (job->tries < 8 ? job->tries : 8));
 	if (backoff > LONGEST_BACKOFF_MS)
 		backoff = LONGEST_BACKOFF_MS;
-	if (job->tries >= TRIES_BEFORE_HOLD && job->hold[0] == '\0')
-		hold(job, "locks", why);
-	log_debug(object(job), "batch rolled back, try %d: %s", job->tries, why);
+	if (job->tries >= JOB_TRIES_BEFORE_HOLD && job->hold[0] == '\0')
+		job_hold(job, "locks", why);
+	log_debug(job->object, "batch rolled back, try %d: %s", job->tries, why);
 	look_in_ms(job, backoff * (0.5 + drand48()));
 }
 
@@ -373,7 +234,7 @@ static void refused(struct job *job, const struct batch_result *result) {
 		try_again(job, result->message);
 		return;
 	case ENGINE_ERROR_TIMEOUT:
-		if (job->tries < TRIES_BEFORE_HOLD || (int64_t)job->pace.rows > job->claimed.job->settings.batch.min_rows) {
+		if (job->tries < JOB_TRIES_BEFORE_HOLD || (int64_t)job->pace.rows > job->claimed.job->settings.batch.min_rows) {
 			try_again(job, result->message);
 			return;
 		}
@@ -381,7 +242,7 @@ static void refused(struct job *job, const struct batch_result *result) {
 	case ENGINE_ERROR_READ_ONLY:
 	case ENGINE_ERROR_RESOURCE:
 		/* Not the batch's fault: wait, and look for the primary anew. */
-		hold(job, "server", result->message);
+		job_hold(job, "server", result->message);
 		job->retried++;
 		job->taken = false;
 		job->up = false;
@@ -408,7 +269,7 @@ static void batch_done(void *context, const struct batch_result *result) {
 		committed(job, result);
 		break;
 	case BATCH_FENCED:
-		log_info(object(job), "the fence held a batch back: reading the checkpoint");
+		log_info(job->object, "the fence held a batch back: reading the checkpoint");
 		job->taken = false;
 		look_in_ms(job, 0);
 		break;
@@ -437,25 +298,25 @@ static void start_batch(struct job *job, struct segment *segment) {
 		.lock_timeout_ms = lock_wait_ms(settings),
 	};
 	job->batch = batch_start(job->link, &request, batch_done, job);
-	if (job->tries >= TRIES_BEFORE_HOLD)
-		ask_for_blocker(job);
+	if (job->tries >= JOB_TRIES_BEFORE_HOLD)
+		job_ask_for_blocker(job);
 }
 
 /* May a batch start now? Otherwise says why, and looks again later. */
 static bool allowed(struct job *job) {
 	if (stop_file_present(target_host(job->target)->stop_file, NULL)) {
-		hold(job, "stop", "emergency stop");
+		job_hold(job, "stop", "emergency stop");
 		look_in_ms(job, LOOK_AGAIN_MS);
 		return false;
 	}
 	throttle_decide(target_throttle(job->target), &job->claimed.job->settings.throttle, &job->verdict);
 	if (job->verdict.held) {
-		hold(job, job->verdict.probe, job->verdict.reason);
+		job_hold(job, job->verdict.probe, job->verdict.reason);
 		look_in_ms(job, LOOK_AGAIN_MS);
 		return false;
 	}
 	if (job->tries == 0)
-		release_hold(job);
+		job_release_hold(job);
 	int64_t rest_us = job->rest_until_us - clock_monotonic_us();
 	if (rest_us > 500) {
 		look_in_ms(job, (double)rest_us / 1000.0);
@@ -516,61 +377,10 @@ static void link_changed(void *context, bool up, const char *why) {
 		job->taken = false;
 		char reason[400];
 		snprintf(reason, sizeof reason, "connection lost: %.300s", why);
-		hold(job, "server", reason);
+		job_hold(job, "server", reason);
 		return;
 	}
 	look_in_ms(job, 0);
-}
-
-/* --- signs of life --- */
-
-struct seen {
-	struct target *target;
-	char *job_id;
-	int64_t running_ms, held_ms, failed, retried, split;
-};
-
-static void seen_done(void *context, const struct transaction_result *result) {
-	struct seen *seen = context;
-	struct job *job = target_find_job(seen->target, seen->job_id);
-	if (job != NULL) {
-		job->seen_running = false;
-		if (result->end == TRANSACTION_COMMITTED) {
-			job->running_us -= seen->running_ms * 1000;
-			job->held_us -= seen->held_ms * 1000;
-			job->failed -= seen->failed;
-			job->retried -= seen->retried;
-			job->split -= seen->split;
-		} else if (result->end == TRANSACTION_DECLINED) {
-			job->taken = false;
-			job_wake(job);
-		}
-	}
-	free(seen->job_id);
-	free(seen);
-}
-
-static void tell_seen(struct job *job) {
-	if (!job->taken || job->seen_running || job->over)
-		return;
-	count_time(job);
-	struct seen *seen = mem_alloc(sizeof *seen);
-	*seen = (struct seen){.target = job->target,
-	                      .job_id = mem_dup(job->id),
-	                      .running_ms = job->running_us / 1000,
-	                      .held_ms = job->held_us / 1000,
-	                      .failed = job->failed,
-	                      .retried = job->retried,
-	                      .split = job->split};
-	struct transaction *t = target_transaction(job->target, "seen");
-	add_seen_step(job, t);
-	job->seen_running = true;
-	target_run(job->target, t, seen, seen_done);
-}
-
-static void on_seen(struct ev_loop *loop, ev_timer *timer, int events) {
-	(void)loop, (void)events;
-	tell_seen(timer->data);
 }
 
 /* --- the outside --- */
@@ -586,7 +396,7 @@ struct job *job_new(struct target *target, const char *id) {
 	int64_t every_ms = target_config(target)->owner_timeout_ms / 4;
 	if (every_ms > SEEN_EVERY_MS)
 		every_ms = SEEN_EVERY_MS;
-	ev_timer_init(&job->seen, on_seen, (double)every_ms / 1000.0, (double)every_ms / 1000.0);
+	ev_timer_init(&job->seen, job_on_seen, (double)every_ms / 1000.0, (double)every_ms / 1000.0);
 	job->seen.data = job;
 	ev_timer_start(job->loop, &job->seen);
 	char application[64];
@@ -655,7 +465,7 @@ bool job_set(struct job *job, const char *key, const char *value, struct error *
 static void released(void *context, const struct transaction_result *result) {
 	struct job *job = context;
 	if (result->end == TRANSACTION_COMMITTED)
-		log_info(object(job), "ownership released");
+		log_info(job->object, "ownership released");
 	job->completing = false;
 	job->released(job->released_context);
 }
@@ -674,41 +484,4 @@ void job_release(struct job *job, void (*done)(void *context), void *context) {
 	statement_add_text(s, target_host(job->target)->owner->name);
 	statement_add_int(s, job->claimed.epoch);
 	link_run(job->link, t, 3000, 0, job, released);
-}
-
-const struct throttle_settings *job_throttle_settings(const struct job *job) {
-	return job->claimed.job != NULL ? &job->claimed.job->settings.throttle : NULL;
-}
-
-static json_t *real_or_null(double value) {
-	return value >= 0 ? json_real(value) : json_null();
-}
-
-void job_add_live(const struct job *job, json_t *o) {
-	bool held = job->hold[0] != '\0';
-	if (job->claimed.job == NULL) {
-		if (held)
-			json_object_set_new(
-				o, "throttle",
-				json_pack("{s:b, s:s, s:s, s:n}", "held", 1, "reason", job->hold, "probe", job->hold_probe, "pressure"));
-		return;
-	}
-	const struct job_settings *settings = &job->claimed.job->settings;
-	int64_t scanned = 0, estimated = job->claimed.shape->estimated_rows;
-	for (size_t i = 0; i < job->claimed.nsegments; i++)
-		scanned += job->claimed.segments[i].rows_scanned;
-	double rate = held ? 0 : job->pace.rate_rows_s;
-	double eta = held ? -1 : plan_eta_s(scanned, estimated, rate);
-	json_object_set_new(o, "rate_rows_s", json_real(rate));
-	json_object_set_new(o, "eta_s", real_or_null(eta));
-	json_object_set_new(o, "batch",
-	                    json_pack("{s:I, s:f, s:f}", "rows", (json_int_t)job->pace.rows, "ms", job->last_batch_ms, "delay_ms",
-	                              (double)job->pace.last_delay_us / 1000.0));
-	json_object_set_new(o, "throttle",
-	                    json_pack("{s:b, s:s?, s:s?, s:f}", "held", held, "reason", held ? job->hold : NULL, "probe",
-	                              held                            ? job->hold_probe
-	                              : job->verdict.probe[0] != '\0' ? job->verdict.probe
-	                                                              : NULL,
-	                              "pressure", job->verdict.pressure));
-	json_object_set_new(o, "workers", json_integer(settings->workers));
 }

@@ -1,0 +1,72 @@
+/*
+ * job_internal.h: what job.c (what a job does next) and job_seen.c (what is known and told of it: time, holds, signs of
+ * life) share.
+ */
+#ifndef BACKFILLD_JOB_INTERNAL_H
+#define BACKFILLD_JOB_INTERNAL_H
+
+#include "daemon/engine/transaction.h"
+#include "daemon/job/batch.h"
+#include "daemon/job/job.h"
+#include "daemon/throttle/pace.h"
+
+#include <ev.h>
+
+enum { JOB_TRIES_BEFORE_HOLD = 5 }; /* of one batch that meets locks, before we say who holds them */
+
+struct job {
+	struct target *target;
+	struct ev_loop *loop;
+	char *id;
+	char object[80]; /* "job ID": the prefix of its log lines */
+
+	struct link *link;
+	bool up;
+	bool taken; /* the claim is valid */
+	struct claimed claimed;
+	struct claim *claim;
+	struct freeze *freeze;
+	struct batch *batch;
+	bool completing, over;
+
+	ev_timer wake; /* the next look */
+	ev_timer seen; /* tells the control tables that we live */
+	bool seen_running;
+	bool reset_wanted; /* the next look makes a new connection first */
+	int64_t rest_until_us;
+
+	struct pace pace;
+	struct throttle_verdict verdict;
+	char hold[400]; /* why we wait by ourselves; "" when we don't */
+	char hold_probe[80];
+	int64_t held_since_us;
+	bool hold_told;
+	int tries; /* of the batch that is next */
+	int64_t last_end_us;
+	double last_batch_ms;
+
+	/* Not yet told to the control tables. */
+	int64_t counted_us, running_us, held_us;
+	int64_t failed, retried, split;
+
+	job_quiet_fn *quiet;
+	void *quiet_context;
+	bool quieted;
+
+	void (*released)(void *context);
+	void *released_context;
+};
+
+/* Adds the time since the last call to running or held. */
+void job_count_time(struct job *job);
+/* A hold is shown at once; it becomes an event when it lasts, so that a flicker does not fill the audit trail. */
+void job_hold(struct job *job, const char *probe, const char *reason);
+void job_release_hold(struct job *job);
+/* A step that tells the control tables that we live, and what has been counted since the last time. */
+void job_add_seen_step(const struct job *job, struct transaction *t);
+/* Asked while our batch waits for a lock: only then does the server know whom it waits for. The answer becomes the hold. */
+void job_ask_for_blocker(struct job *job);
+/* The timer's callback: a sign of life. */
+void job_on_seen(struct ev_loop *loop, ev_timer *timer, int events);
+
+#endif
