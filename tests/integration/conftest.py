@@ -1,0 +1,69 @@
+"""Fixtures: pg (a server for each xdist worker), db (a fresh database), daemon (started and initialised on it)."""
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+from daemon import Daemon
+from server import Server
+
+
+@pytest.fixture(scope="session")
+def pg():
+    server = Server()
+    try:
+        server.create()
+        yield server
+    finally:
+        server.destroy()
+
+
+@pytest.fixture
+def db(pg):
+    name = pg.create_database()
+    yield name
+    pg.heal()
+    pg.drop_database(name)
+
+
+@pytest.fixture
+def directory():
+    """Short, as a Unix socket's path must be."""
+    path = tempfile.mkdtemp(prefix="bd", dir="/tmp")
+    os.chmod(path, 0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    for daemon in getattr(item, "daemons", []):
+        report.sections.append((f"log of {daemon.directory}", daemon.log()[-20000:]))
+
+
+@pytest.fixture
+def make_daemon(request, pg, db, directory):
+    """A function that makes daemons; all of them end in order, and are checked, with the test."""
+    request.node.daemons = made = []
+
+    def make(name="d", **options):
+        made.append(Daemon(pg, options.pop("db", db), directory, name, **options))
+        return made[-1]
+    yield make
+    failures = []
+    for daemon in made:
+        try:
+            daemon.close()
+        except AssertionError as failure:
+            failures.append(str(failure))
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def daemon(make_daemon):
+    return make_daemon().start().init()
