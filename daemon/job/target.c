@@ -188,16 +188,19 @@ static void link_changed(void *context, bool up, const char *why) {
 	target->looked = false;
 	if (up) {
 		log_info(target->object, "connected");
+		target->why[0] = '\0';
 		target_refresh(target);
 		return;
 	}
+	bool news = strcmp(target->why, why) != 0;
 	snprintf(target->why, sizeof target->why, "%s", why);
 	target->polling = false;
 	if (target->was_up) {
 		target->was_up = false;
 		target_event(target, "target.down", NULL, "backfilld", why, NULL);
 	}
-	log_warning(target->object, "no connection: %s", why);
+	if (news)
+		log_warning(target->object, "no connection: %s", why);
 	if (!target->ever_looked) {
 		target->ever_looked = true;
 		wake_waiters(target);

@@ -9,7 +9,8 @@ SELECT count(*) OVER (),
        coalesce(a.pid::text, p.gid, 'xid ' || o.x::text),
        coalesce(a.usename::text, p.owner::text, 'unknown user'),
        coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))::bigint::text, '?'),
-       coalesce(left(regexp_replace(a.query, '\s+', ' ', 'g'), 120), CASE WHEN p.gid IS NOT NULL THEN 'prepared transaction' END, '')
+       coalesce(CASE WHEN a.query = '<insufficient privilege>' THEN 'a query we may not see (GRANT pg_read_all_stats shows it)' END,
+                left(regexp_replace(a.query, '\s+', ' ', 'g'), 120), CASE WHEN p.gid IS NOT NULL THEN 'prepared transaction' END, '')
   FROM open o
   LEFT JOIN pg_stat_activity a ON a.backend_xid::text::bigint = o.xid32
   LEFT JOIN pg_prepared_xacts p ON p.transaction::text::bigint = o.xid32
