@@ -302,6 +302,19 @@ static void start_batch(struct job *job, struct segment *segment) {
 		job_ask_for_blocker(job);
 }
 
+/* Lag far beyond its limit, although we hold: somebody else's load, and a person has to look. */
+static bool guard_tripped(struct job *job) {
+	int64_t limit_ms = job->claimed.job->settings.guards.lag_ms;
+	if (limit_ms <= 0 || job->verdict.lag_ms <= (double)limit_ms)
+		return false;
+	char reason[200];
+	snprintf(reason, sizeof reason, "guard: replica lag %.1f s > %.1f s (%s)", job->verdict.lag_ms / 1000.0,
+	         (double)limit_ms / 1000.0, job->verdict.probe);
+	target_event(job->target, "guard.tripped", job->id, "backfilld", reason, NULL);
+	pause_for(job, reason);
+	return true;
+}
+
 /* May a batch start now? Otherwise says why, and looks again later. */
 static bool allowed(struct job *job) {
 	if (stop_file_present(target_host(job->target)->stop_file, NULL)) {
@@ -310,6 +323,8 @@ static bool allowed(struct job *job) {
 		return false;
 	}
 	throttle_decide(target_throttle(job->target), &job->claimed.job->settings.throttle, &job->verdict);
+	if (guard_tripped(job))
+		return false;
 	if (job->verdict.held) {
 		job_hold(job, job->verdict.probe, job->verdict.reason);
 		look_in_ms(job, LOOK_AGAIN_MS);
