@@ -42,7 +42,7 @@ static void start_connecting(struct link *link);
 static void schedule(struct link *link);
 
 static void end_lost(struct errand *errand, const char *why) {
-	struct transaction_result result = {.end = TRANSACTION_LOST, .step = "connect"};
+	struct transaction_result result = {.end = TRANSACTION_LOST, .step = "connect", .broken = true};
 	snprintf(result.message, sizeof result.message, "%s", why);
 	transaction_free(errand->transaction);
 	if (errand->done != NULL)
@@ -98,15 +98,14 @@ static void errand_done(void *context, const struct transaction_result *result) 
 	struct errand *errand = context;
 	struct link *link = errand->link;
 	link->running = NULL;
-	bool broken = result->end == TRANSACTION_LOST || result->end == TRANSACTION_UNKNOWN;
-	if (!broken)
+	if (!result->broken)
 		link->pause_s = first_pause_s;
 	schedule(link);
 	transaction_done_fn *done = errand->done;
 	void *done_context = errand->context;
 	struct transaction_result copy = *result;
 	free(errand);
-	if (broken)
+	if (copy.broken)
 		drop_conn(link, copy.message);
 	if (done != NULL)
 		done(done_context, &copy); /* last: the callee may free the link */

@@ -97,7 +97,8 @@ static void finish(struct transaction *t) {
 }
 
 static void fill_result(struct transaction *t, enum transaction_end end, const char *step, const struct engine_result *r) {
-	t->result = (struct transaction_result){.end = end, .step = step};
+	bool broken = end == TRANSACTION_LOST || end == TRANSACTION_UNKNOWN;
+	t->result = (struct transaction_result){.end = end, .step = step, .broken = broken};
 	if (r == NULL)
 		return;
 	t->result.error = r->error;
@@ -108,9 +109,8 @@ static void fill_result(struct transaction *t, enum transaction_end end, const c
 
 static void rolled_back(void *context, const struct engine_result *r) {
 	struct transaction *t = context;
-	/* If even ROLLBACK finds no connection, the server ends the transaction by itself: the verdict stands, and the
-	 * connection's owner hears of the loss when it next uses it. */
-	(void)r;
+	/* If even ROLLBACK finds no connection, the server ends the transaction by itself: the verdict stands. */
+	t->result.broken = r->outcome == ENGINE_LOST;
 	finish(t);
 }
 

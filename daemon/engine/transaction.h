@@ -22,6 +22,7 @@ struct transaction_result {
 	enum transaction_end end;
 	const char *step;		 /* the step that decided; "commit" for the last */
 	enum engine_error error; /* of TRANSACTION_REFUSED */
+	bool broken;             /* the connection is gone, whatever the end */
 	char sqlstate[6];
 	char message[640]; /* "" when committed */
 };
