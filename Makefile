@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PKG_CONFIG ?= pkg-config
 
-LIBS_COMMON := jansson libconfig libprotobuf-c
+LIBS_COMMON := jansson libconfig libcrypto libprotobuf-c
 LIBS_DAEMON := libpq libsystemd
 CPPFLAGS += -I. -D_GNU_SOURCE $(if $(FAILPOINTS),-DBACKFILLD_FAILPOINTS=1)
 CFLAGS ?= -O2 -g
@@ -32,9 +32,15 @@ endif
 COMMON_SRC := $(wildcard \
 	common/catalogue.c \
 	common/duration.c \
+	common/edit_distance.c \
 	common/error.c \
 	common/jobfile.c \
+	common/jobfile_keys.c \
+	common/jobfile_limits.c \
 	common/keytable.c \
+	common/keytable_doc.c \
+	common/keytable_scan.c \
+	common/keytable_value.c \
 	common/mem.c \
 	common/rpc.c \
 	common/sqlcheck.c \

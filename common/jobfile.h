@@ -84,6 +84,16 @@ void jobfile_free(struct jobfile *job);
  */
 bool jobfile_set(struct jobfile *job, const char *key, const char *value, struct error *err);
 
+/* Several at once: all or none, and the checks between keys judge the result, so that their order does not matter. */
+struct jobfile_setting {
+	const char *key, *value;
+};
+bool jobfile_set_many(struct jobfile *job, const struct jobfile_setting *settings, size_t count, struct error *err);
+
+/* Takes from the target what the job does not say itself: without it a silent job has the built-in defaults. */
+void jobfile_inherit_limits(struct jobfile *job, const struct throttle_settings *target_throttle,
+                            const struct guard_settings *target_guards);
+
 /* Refuses a job that is looser than its target allows (throttle.*, guards.*). code ERROR_DATA. */
 bool jobfile_check_limits(const struct jobfile *job, const struct throttle_settings *target_throttle,
                           const struct guard_settings *target_guards, struct error *err);

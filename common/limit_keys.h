@@ -1,0 +1,121 @@
+/*
+ * limit_keys.h: the rows of throttle.* and guards.*, which a job file and a target's configuration share. T is the
+ * struct that the table fills, THROTTLE and GUARDS its members of limits.h.
+ */
+#ifndef BACKFILLD_LIMIT_KEYS_H
+#define BACKFILLD_LIMIT_KEYS_H
+
+#include "common/keytable.h"
+#include "common/limits.h"
+
+#define MS_PER_HOUR 3600e3
+
+/* For KEY_CUSTOM | KEY_LATER lists: an empty one is accepted, any other refused. */
+bool limit_keys_load_later(const struct keytable_document *document, const struct key *key, config_setting_t *setting, void *base,
+                           struct error *err);
+
+#define LATER_NUMBER(NAME, TYPE, MIN, MAX, OFF, DOC)                                                                             \
+	{                                                                                                                            \
+		.name = (NAME), .type = (TYPE), .flags = KEY_LIVE | KEY_LATER | KEY_UNSTORED, .min = (MIN), .max = (MAX),                \
+		.fallback = (OFF), .doc = (DOC)                                                                                          \
+	}
+
+#define THROTTLE_KEYS(T, THROTTLE)                                                                                               \
+	{.name = "throttle.max_lag",                                                                                                 \
+	 .type = KEY_DURATION,                                                                                                       \
+	 .flags = KEY_LIVE,                                                                                                          \
+	 .offset = offsetof(T, THROTTLE.max_lag_ms),                                                                                 \
+	 .said_offset = offsetof(T, THROTTLE.max_lag_said),                                                                          \
+	 .min = 10,                                                                                                                  \
+	 .max = MS_PER_HOUR,                                                                                                         \
+	 .fallback = "2s",                                                                                                           \
+	 .doc = "No batch starts while a replica that counts is further behind."},                                                   \
+		{.name = "throttle.replicas",                                                                                            \
+	     .type = KEY_STRINGS,                                                                                                    \
+	     .flags = KEY_LIVE,                                                                                                      \
+	     .offset = offsetof(T, THROTTLE.replicas),                                                                               \
+	     .count_offset = offsetof(T, THROTTLE.nreplicas),                                                                        \
+	     .said_offset = offsetof(T, THROTTLE.replicas_said),                                                                     \
+	     .max = 64,                                                                                                              \
+	     .pattern = "^!?[^,!\"[:space:]]([^,\"]{0,98}[^,\"[:space:]])?$",                                                        \
+	     .wanted = "a replica's name, or \"!name\" to leave one out",                                                            \
+	     .doc = "The replicas whose lag counts, by name; none said: all of them."},                                              \
+		{.name = "throttle.initial_rate",                                                                                        \
+	     .type = KEY_FLOAT,                                                                                                      \
+	     .flags = KEY_LIVE,                                                                                                      \
+	     .offset = offsetof(T, THROTTLE.initial_rate),                                                                           \
+	     .said_offset = offsetof(T, THROTTLE.initial_rate_said),                                                                 \
+	     .min = 1,                                                                                                               \
+	     .max = 1e9,                                                                                                             \
+	     .fallback = "1000",                                                                                                     \
+	     .doc = "Rows per second at which a slow start begins. Read and checked, not used yet."},                                \
+		LATER_NUMBER("throttle.max_p95_increase", KEY_FLOAT, 0, 100, "0",                                                        \
+	                 "Hold when the site's P95 latency is above its baseline by more than this share."),                         \
+		LATER_NUMBER("throttle.max_p95", KEY_DURATION, 0, MS_PER_HOUR, "0ms", "The same, as an absolute latency."),              \
+		{.name = "throttle.latency.source",                                                                                      \
+	     .type = KEY_CHOICE,                                                                                                     \
+	     .flags = KEY_LIVE | KEY_LATER | KEY_UNSTORED,                                                                           \
+	     .choices = (const char *const[]){"auto", "http", "histogram", "canary", "none", NULL},                                  \
+	     .fallback = "none",                                                                                                     \
+	     .doc = "Where latency is read."},                                                                                       \
+		{.name = "throttle.latency.queries",                                                                                     \
+	     .type = KEY_STRINGS,                                                                                                    \
+	     .flags = KEY_LIVE | KEY_LATER | KEY_UNSTORED,                                                                           \
+	     .max = 64,                                                                                                              \
+	     .doc = "Canary queries that are timed."},                                                                               \
+		LATER_NUMBER("throttle.latency.rate", KEY_FLOAT, 0, 1000, "0", "Canary queries per second."),                            \
+		LATER_NUMBER("throttle.latency.learn", KEY_DURATION, 0, MS_PER_HOUR, "0ms", "Time to learn the first baseline."),        \
+		LATER_NUMBER("throttle.max_active", KEY_INT, 0, 1e6, "0", "Active sessions without ours; 0 = not watched."),             \
+		LATER_NUMBER("throttle.max_lock_waiters", KEY_INT, 0, 1e6, "0", "Sessions that wait for locks; 0 = not watched."),       \
+		LATER_NUMBER("throttle.max_wal_retained", KEY_SIZE, 0, 1125899906842624.0, "0B",                                         \
+	                 "WAL kept by the worst slot; 0 = off."),                                                                    \
+		LATER_NUMBER("throttle.max_archive_queue", KEY_INT, 0, 1e9, "0", "WAL files that wait for the archiver; 0 = off."),      \
+		LATER_NUMBER("throttle.max_dead_ratio", KEY_FLOAT, 0, 1000, "0", "Dead rows over autovacuum's trigger; 0 = off."),       \
+		LATER_NUMBER("throttle.max_history_list", KEY_INT, 0, 1e12, "0", "InnoDB's history list; 0 = not watched."),             \
+		LATER_NUMBER("throttle.max_binlog_rate", KEY_SIZE, 0, 1125899906842624.0, "0B", "Binlog bytes a minute; 0 = off."),      \
+		{.name = "throttle.sql",                                                                                                 \
+	     .type = KEY_CUSTOM,                                                                                                     \
+	     .flags = KEY_LATER | KEY_UNSTORED,                                                                                      \
+	     .wanted = "list of groups",                                                                                             \
+	     .load = limit_keys_load_later,                                                                                          \
+	     .doc = "Own probes: a query that returns one number."},                                                                 \
+	{                                                                                                                            \
+		.name = "throttle.http", .type = KEY_CUSTOM, .flags = KEY_LATER | KEY_UNSTORED, .wanted = "list of groups",              \
+		.load = limit_keys_load_later, .doc = "Own probes: a URL that returns a number or a status."                             \
+	}
+
+#define GUARD_KEYS(T, GUARDS)                                                                                                    \
+	{.name = "guards.lag",                                                                                                       \
+	 .type = KEY_DURATION,                                                                                                       \
+	 .flags = KEY_LIVE,                                                                                                          \
+	 .offset = offsetof(T, GUARDS.lag_ms),                                                                                       \
+	 .said_offset = offsetof(T, GUARDS.lag_said),                                                                                \
+	 .min = 100,                                                                                                                 \
+	 .max = 24 * MS_PER_HOUR,                                                                                                    \
+	 .fallback = "30s",                                                                                                          \
+	 .doc = "A replica further behind than this pauses the job."},                                                               \
+		{.name = "guards.error_rate",                                                                                            \
+	     .type = KEY_FLOAT,                                                                                                      \
+	     .flags = KEY_LIVE,                                                                                                      \
+	     .offset = offsetof(T, GUARDS.error_rate),                                                                               \
+	     .said_offset = offsetof(T, GUARDS.error_rate_said),                                                                     \
+	     .min = 0.0001,                                                                                                          \
+	     .max = 1,                                                                                                               \
+	     .fallback = "0.01",                                                                                                     \
+	     .doc = "A larger share of failed batches among the last 1000 pauses the job, once 100 were done."},                     \
+		{.name = "guards.failed_batches",                                                                                        \
+	     .type = KEY_INT,                                                                                                        \
+	     .flags = KEY_LIVE,                                                                                                      \
+	     .offset = offsetof(T, GUARDS.failed_batches),                                                                           \
+	     .said_offset = offsetof(T, GUARDS.failed_batches_said),                                                                 \
+	     .min = 1,                                                                                                               \
+	     .max = 1000,                                                                                                            \
+	     .fallback = "3",                                                                                                        \
+	     .doc = "So many failed batches in a row pause the job."},                                                               \
+		LATER_NUMBER("guards.p95_increase", KEY_FLOAT, 0, 100, "0", "P95 above its baseline by more than this share pauses."),   \
+		LATER_NUMBER("guards.disk_used", KEY_FLOAT, 0, 1, "0", "A fuller disk pauses; 0 = not watched."), {                      \
+		.name = "guards.on_guard", .type = KEY_CHOICE, .flags = KEY_LIVE | KEY_LATER | KEY_UNSTORED,                             \
+		.choices = (const char *const[]){"pause", "rollback", NULL}, .fallback = "pause", .doc = "What a tripped guard does."    \
+	}
+
+#endif
