@@ -136,6 +136,9 @@ $(BUILD)/backfillctl: $(BUILD)/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libcommon.a
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libdaemon.a $(BUILD)/libctl.a $(BUILD)/libcommon.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_DAEMON) $(LDLIBS_COMMON)
 
+.PHONY: unit-programs
+unit-programs: $(UNIT_BIN)
+
 .PHONY: unit
 unit: $(UNIT_BIN) ## build and run the unit tests and simulations
 	@for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
@@ -146,6 +149,47 @@ $(BUILD)/tests/lint/gendoc_commands: $(BUILD)/tests/lint/gendoc_commands.o $(BUI
 .PHONY: docs-commands
 docs-commands: $(BUILD)/tests/lint/gendoc_commands ## write the manual's command section anew from the catalogue
 	$< docs/backfillctl.1.scd >$(BUILD)/backfillctl.1.scd && cp $(BUILD)/backfillctl.1.scd docs/backfillctl.1.scd
+
+.PHONY: test
+test: ## build with gcc and clang, run every test under ASan and UBSan
+	tests/run.sh
+
+.PHONY: integration
+integration: all ## run the integration tests with the plain build
+	BACKFILLD_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 -m pytest tests/integration -q -n 2 --dist loadfile -p no:cacheprovider
+
+.PHONY: lint
+lint: all ## format, clang-tidy, cppcheck, include direction, banned functions, shellcheck, symbols, file length
+	tests/lint/run.sh
+
+.PHONY: demo
+demo: ## install what is missing, build, and show a real backfill on private servers; KEEP=1 leaves it running
+	tests/demo/demo.sh
+
+.PHONY: bench
+bench: all ## rows/s against a PL/pgSQL loop and one single UPDATE
+	tests/bench/bench.sh
+
+.PHONY: coverage
+coverage: ## branch and line coverage of unit, simulation and integration tests
+	tests/coverage.sh
+
+.PHONY: install
+install: all ## install into DESTDIR/PREFIX
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/backfilld/jobs
+	install -m 755 $(BUILD)/backfilld $(DESTDIR)$(PREFIX)/sbin/backfilld
+	install -m 755 $(BUILD)/backfillctl $(DESTDIR)$(PREFIX)/bin/backfillctl
+	install -m 644 conf/backfilld.conf README.md $(DESTDIR)$(PREFIX)/share/doc/backfilld/
+	install -m 644 conf/jobs/*.job $(DESTDIR)$(PREFIX)/share/doc/backfilld/jobs/
+	for page in docs/*.scd; do \
+		name=$$(basename $$page .scd); section=$${name##*.}; \
+		install -d $(DESTDIR)$(PREFIX)/share/man/man$$section; \
+		scdoc <$$page >$(DESTDIR)$(PREFIX)/share/man/man$$section/$$name || exit 1; \
+	done
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 .PHONY: clean
 clean: ## remove build/

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# run.sh: `make lint`. Runs every check, shows what each found, and fails at the end if any found something.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+
+bad=0
+check() { # NAME COMMAND…
+	local name=$1 log
+	shift
+	log=$(mktemp)
+	if "$@" >"$log" 2>&1; then
+		printf 'ok      %s\n' "$name"
+	else
+		printf 'FAILED  %s\n' "$name"
+		cat "$log"
+		bad=$((bad + 1))
+	fi
+	rm -f "$log"
+}
+
+mapfile -t c_files < <(git ls-files -co --exclude-standard '*.c' '*.h')
+mapfile -t sources < <(git ls-files -co --exclude-standard 'common/*.c' 'daemon/*.c' 'ctl/*.c')
+mapfile -t shell_files < <(git ls-files -co --exclude-standard '*.sh' .ci/run)
+
+# shellcheck disable=SC2317  # called through check
+tidy_all() {
+	printf '%s\n' "${sources[@]}" | xargs -P 2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- -std=c17 -D_GNU_SOURCE -I. \
+		-I/usr/include/postgresql
+}
+
+check 'format (clang-format)' clang-format --dry-run -Werror "${c_files[@]}"
+check 'include direction' /usr/bin/python3 tests/lint/includes.py
+check 'banned functions' tests/lint/banned.sh
+check 'SQL only in sql/ and the dialect' tests/lint/sql.sh
+check 'symbols that libpg_query exports' tests/lint/symbols.sh
+check 'file length' tests/lint/length.sh
+check 'shellcheck' shellcheck "${shell_files[@]}"
+check 'generated documentation is fresh' tests/lint/docs.sh
+check 'cppcheck' cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr --error-exitcode=1 -j 2 -I. \
+	-D_GNU_SOURCE --suppress=missingIncludeSystem --suppress=unknownMacro "${sources[@]}"
+check 'clang-tidy' tidy_all
+
+[ "$bad" -eq 0 ] || { printf '%d check(s) failed\n' "$bad"; exit 1; }
