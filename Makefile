@@ -150,6 +150,14 @@ $(BUILD)/tests/lint/gendoc_commands: $(BUILD)/tests/lint/gendoc_commands.o $(BUI
 docs-commands: $(BUILD)/tests/lint/gendoc_commands ## write the manual's command section anew from the catalogue
 	$< docs/backfillctl.1.scd >$(BUILD)/backfillctl.1.scd && cp $(BUILD)/backfillctl.1.scd docs/backfillctl.1.scd
 
+$(BUILD)/tests/lint/gendoc: $(BUILD)/tests/lint/gendoc.o $(BUILD)/libdaemon.a $(BUILD)/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS_COMMON)
+
+.PHONY: docs-keys
+docs-keys: $(BUILD)/tests/lint/gendoc ## write the references of the job file and the configuration anew from their tables
+	$< job >$(BUILD)/job-file.md && cp $(BUILD)/job-file.md docs/job-file.md
+	$< config >$(BUILD)/configuration.md && cp $(BUILD)/configuration.md docs/configuration.md
+
 .PHONY: test
 test: ## build with gcc and clang, run every test under ASan and UBSan
 	tests/run.sh

@@ -215,7 +215,7 @@ const struct key jobfile_keys[] = {
      .min = 1,
      .max = 64,
      .fallback = "1",
-     .doc = "Segments worked on in parallel; more than one:"},
+     .doc = "Segments worked on in parallel; for now 1."},
 	LIVE_NUMBER("batch.rows", KEY_INT, batch.rows, 100, 100000, "1000", "Rows of the first batch; adapts to `batch.time`."),
 	LIVE_NUMBER("batch.max_rows", KEY_INT, batch.max_rows, 100, 100000, "50000", "The largest batch."),
 	LIVE_NUMBER("batch.min_rows", KEY_INT, batch.min_rows, 1, 100000, "10", "The smallest batch."),

@@ -106,8 +106,8 @@ const struct key *keytable_nearest(const struct key *keys, const char *name);
 /* "name=value\n" for every key with a field but KEY_CUSTOM, KEY_LATER and KEY_SET_ONLY ones, in the table's order. */
 void keytable_canonical(const struct key *keys, const void *base, struct strbuf *out);
 
-/* The reference: a Markdown table with name, type and bounds, default and text. */
-void keytable_write_markdown(const struct key *keys, FILE *out);
+/* The reference: a Markdown table with name, type and bounds, default and text; `with_live` marks what `set` changes. */
+void keytable_write_markdown(const struct key *keys, bool with_live, FILE *out);
 
 /* What keytable.c and keytable_value.c share. */
 struct key_value {

@@ -46,7 +46,7 @@ static void write_cell(const char *text, FILE *out) {
 	}
 }
 
-void keytable_write_markdown(const struct key *keys, FILE *out) {
+void keytable_write_markdown(const struct key *keys, bool with_live, FILE *out) {
 	fputs("| key | type | default | meaning |\n|---|---|---|---|\n", out);
 	for (const struct key *key = keys; key->name != NULL; key++) {
 		fprintf(out, "| `%s` | ", key->name);
@@ -60,8 +60,8 @@ void keytable_write_markdown(const struct key *keys, FILE *out) {
 			fputs(" *Not built yet.*", out);
 		if ((key->flags & KEY_SET_ONLY) != 0)
 			fputs(" *Not in the file.*", out);
-		if ((key->flags & KEY_LIVE) != 0)
-			fputs(" *Can be `set` while the job runs.*", out);
+		if (with_live && (key->flags & KEY_LIVE) != 0)
+			fputs(" *Live.*", out);
 		fputs(" |\n", out);
 	}
 }

@@ -210,7 +210,8 @@ bool keytable_parse(const char *text, size_t length, const char *name, enum erro
 	config_init(&d->config);
 	/* Put before an include's path by libconfig: should the pass above ever miss one, it still opens nothing. */
 	config_set_include_dir(&d->config, "/dev/null");
-	autofree char *copy = mem_dup_n(text, length);
+	/* libconfig takes a comment in a last line without an end for a syntax error. */
+	autofree char *copy = mem_printf("%.*s\n", (int)length, text);
 	if (!config_read_string(&d->config, copy)) {
 		fail_syntax(d, err);
 		keytable_document_free(d);

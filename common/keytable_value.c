@@ -60,7 +60,7 @@ char *key_bound_format(const struct key *key, double bound) {
 		return duration_format_ms((int64_t)bound);
 	if (key->type == KEY_SIZE)
 		return size_format_bytes((int64_t)bound);
-	return mem_printf("%.10g", bound);
+	return mem_printf("%.15g", bound);
 }
 
 static bool check_number(const struct key *key, double number, struct error *err) {
