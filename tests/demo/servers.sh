@@ -1,0 +1,169 @@
+# servers.sh: private PostgreSQL servers of one script, which sources this. They live in one temporary folder, listen on
+# free ports of 127.0.0.1 and end with the script, whatever ends it.
+#
+#   servers_begin NAME     makes $SERVERS_DIR and sees to the clean-up (EXIT, INT, TERM, HUP)
+#   servers_initdb DIR     a new cluster in $SERVERS_DIR/DIR; superuser postgres, no passwords
+#   servers_spawn VARIABLE LOG COMMAND…   starts a program; its pid goes to the variable, its output to the log
+#   servers_postgres VARIABLE DIR PORT [OPTION…]   starts a server and waits until it answers
+#   servers_until SECONDS WHAT COMMAND…   polls until the command succeeds; otherwise ends the script
+# shellcheck shell=bash
+
+SERVERS_DIR=
+SERVERS_PIDS=() # PID:SIGNAL, in the order of their start; ended in reverse
+SERVERS_RUNNING=
+SERVERS_KEEP= # set: what was started outlives the script
+
+die() {
+	printf '%s\n' "$0: $*" >&2
+	exit 1
+}
+
+# PostgreSQL refuses to run as root.
+as_postgres() {
+	if [ "$(id -u)" = 0 ]; then
+		setpriv --reuid=postgres --regid=postgres --clear-groups "$@"
+	else
+		"$@"
+	fi
+}
+
+servers_begin() {
+	SERVERS_BIN=$(pg_config --bindir) || die "no pg_config: run packaging/deps.sh first"
+	[ -x "$SERVERS_BIN/initdb" ] || die "no PostgreSQL server in $SERVERS_BIN: run packaging/deps.sh first"
+	# Traps first: an interrupt between the two lines must not leave the folder.
+	trap servers_end EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	SERVERS_DIR=$(mktemp -d "${TMPDIR:-/tmp}/$1-XXXXXX")
+	# The servers' sockets and logs are in it; postgres must be able to pass.
+	chmod 755 "$SERVERS_DIR"
+	mkdir "$SERVERS_DIR/pg"
+	if [ "$(id -u)" = 0 ]; then chown postgres: "$SERVERS_DIR/pg"; fi
+}
+
+servers_alive() {
+	[ -n "$1" ] && kill -0 "$1" 2>/dev/null
+}
+
+# Ends one program of ours: asks with the signal, insists after the seconds.
+servers_kill() { # PID SIGNAL SECONDS
+	local pid=$1 deadline=$((SECONDS + $3))
+	# Not one of its messages about children that were killed.
+	disown "$pid" 2>/dev/null
+	kill -s "$2" "$pid" 2>/dev/null
+	while servers_alive "$pid"; do
+		if [ "$SECONDS" -ge "$deadline" ]; then kill -s KILL "$pid" 2>/dev/null; fi
+		servers_nap
+	done
+	wait "$pid" 2>/dev/null
+	return 0
+}
+
+servers_end() {
+	local status=$? i
+	trap '' INT TERM HUP # once begun, the clean-up is not cut short
+	trap - EXIT
+	if [ -n "$SERVERS_KEEP" ]; then exit "$status"; fi
+	# Not SIGINT: bash has its children in the background ignore it.
+	if [ -n "$SERVERS_RUNNING" ]; then servers_kill "$SERVERS_RUNNING" TERM 5; fi
+	for ((i = ${#SERVERS_PIDS[@]} - 1; i >= 0; i--)); do
+		servers_kill "${SERVERS_PIDS[$i]%:*}" "${SERVERS_PIDS[$i]#*:}" 10
+	done
+	if [ -n "$SERVERS_DIR" ]; then rm -rf "$SERVERS_DIR"; fi
+	exit "$status"
+}
+
+# One step of a polling loop.
+servers_nap() {
+	sleep 0.1
+}
+
+servers_until() { # SECONDS WHAT COMMAND…
+	local deadline=$((SECONDS + $1)) what=$2
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		if [ "$SECONDS" -ge "$deadline" ]; then die "$what: not within the time (logs: $SERVERS_DIR)"; fi
+		servers_nap
+	done
+}
+
+# A command that may take long, in such a way that a signal to this script alone ends it at once: bash would run its traps
+# only after a command in the foreground.
+servers_run() { # COMMAND…
+	local status=0
+	"$@" <&0 & # bash would give it /dev/null
+	SERVERS_RUNNING=$!
+	wait "$SERVERS_RUNNING" || status=$?
+	SERVERS_RUNNING=
+	return "$status"
+}
+
+# The program has a session of its own, so that Ctrl-C reaches this script alone, which ends things in order; and it dies
+# with this script, even by SIGKILL, unless it is to be kept.
+servers_spawn() { # VARIABLE LOG COMMAND…
+	local -n pid_of=$1
+	local log=$2 signal=TERM death=(--pdeathsig=KILL) user=()
+	shift 2
+	if [ -n "$SERVERS_KEEP" ] || [ -n "${KEEP:-}" ]; then death=(); fi
+	if [ "$1" = --as-postgres ]; then
+		shift
+		signal=INT # its fast shutdown; SIGTERM would wait for every client to go
+		if [ "$(id -u)" = 0 ]; then user=(--reuid=postgres --regid=postgres --clear-groups); fi
+		if [ ${#death[@]} -gt 0 ]; then death=(--pdeathsig=QUIT); fi
+	fi
+	setsid setpriv "${death[@]}" "${user[@]}" "$@" </dev/null >>"$log" 2>&1 &
+	# shellcheck disable=SC2034 # the caller's variable, by reference
+	pid_of=$!
+	SERVERS_PIDS+=("$!:$signal")
+}
+
+# A process that was ended on purpose is nobody's to end any more: its number may become another's.
+servers_forget() { # PID
+	local kept=() entry
+	for entry in "${SERVERS_PIDS[@]}"; do
+		if [ "${entry%:*}" != "$1" ]; then kept+=("$entry"); fi
+	done
+	SERVERS_PIDS=("${kept[@]}")
+}
+
+# For a farewell: the commands that end what runs, in order, and remove the folder.
+servers_end_commands() {
+	local i
+	for ((i = ${#SERVERS_PIDS[@]} - 1; i >= 0; i--)); do printf 'kill -%s %s; ' "${SERVERS_PIDS[$i]#*:}" "${SERVERS_PIDS[$i]%:*}"; done
+	printf 'rm -rf %s\n' "$SERVERS_DIR"
+}
+
+servers_port_is_free() {
+	! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+servers_free_port() { # VARIABLE
+	local -n port_of=$1
+	local i
+	for ((i = 0; i < 200; i++)); do
+		# Below the range that the kernel gives to clients, where another's connection could sit on it.
+		port_of=$((20000 + RANDOM % 12000))
+		if servers_port_is_free "$port_of"; then return; fi
+	done
+	die "no free port found"
+}
+
+servers_initdb() { # DIR
+	as_postgres "$SERVERS_BIN/initdb" -D "$SERVERS_DIR/pg/$1" -U postgres -A trust -E UTF8 --locale=C --no-sync \
+		>"$SERVERS_DIR/initdb.log" 2>&1 || die "initdb failed: $(tail -n 3 "$SERVERS_DIR/initdb.log")"
+}
+
+servers_postgres() { # VARIABLE DIR PORT [OPTION…]
+	local name=$1 dir=$2 port=$3
+	shift 3
+	servers_spawn "$name" "$SERVERS_DIR/$dir.log" --as-postgres "$SERVERS_BIN/postgres" -D "$SERVERS_DIR/pg/$dir" -p "$port" \
+		-c listen_addresses=127.0.0.1 -c unix_socket_directories= "$@"
+	servers_until 60 "start of the server $dir" "$SERVERS_BIN/pg_isready" -q -h 127.0.0.1 -p "$port"
+}
+
+# As superuser on the server of this port: servers_psql PORT DATABASE [psql's arguments]
+servers_psql() {
+	local port=$1 database=$2
+	shift 2
+	psql -X -q -A -t -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$port" -U postgres -d "$database" "$@"
+}
