@@ -1,0 +1,105 @@
+"""kind = insert: into another table, with each answer to a conflict."""
+
+import pytest
+
+from jobs import Job
+
+ROWS = 450
+
+
+@pytest.fixture
+def tables(pg, db):
+    pg.sql(db, f"""
+        CREATE TABLE orders (id int PRIMARY KEY, amount int NOT NULL);
+        INSERT INTO orders SELECT i, i * 10 FROM generate_series(1, {ROWS}) i;
+        CREATE TABLE totals (order_id int PRIMARY KEY, cents bigint, note text DEFAULT 'made', seen int NOT NULL DEFAULT 0);
+        GRANT SELECT ON orders TO backfill; GRANT SELECT, INSERT, UPDATE ON totals TO backfill""")
+
+
+def insert(**keys):
+    return Job(table="public.orders", kind="insert", into="public.totals", columns={"order_id": "id", "cents": "amount * 100"},
+               **keys)
+
+
+def totals(pg, db):
+    return pg.sql(db, "SELECT count(*)::int, sum(cents)::bigint, count(*) FILTER (WHERE note = 'made')::int FROM totals")[0]
+
+
+SUM = sum(i * 1000 for i in range(1, ROWS + 1))
+
+
+def test_every_row_is_inserted_once(pg, db, daemon, tables):
+    shown = daemon.run_job(insert())
+    assert totals(pg, db) == (ROWS, SUM, ROWS)
+    assert shown["rows"]["changed"] == ROWS and shown["rows"]["conflicted"] == 0
+
+
+def test_without_a_key_in_the_target_nothing_is_doubled_by_a_kill(pg, db, daemon, tables):
+    pg.sql(db, "ALTER TABLE totals DROP CONSTRAINT totals_pkey")
+    job = insert(batch={"delay": "50ms"})
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 2)
+    daemon.kill9()
+    daemon.start()
+    daemon.wait_done(job)
+    assert totals(pg, db) == (ROWS, SUM, ROWS)
+
+
+def test_where(pg, db, daemon, tables):
+    shown = daemon.run_job(insert(where="amount <= 1000"))
+    assert totals(pg, db)[0] == 100
+    assert shown["rows"]["scanned"] == ROWS and shown["rows"]["changed"] == 100
+
+
+def test_error_pauses_at_the_conflict(pg, db, daemon, tables):
+    pg.sql(db, "INSERT INTO totals VALUES (250, 1, 'theirs')")
+    job = insert()
+    daemon.submit(job, "--start")
+    shown = daemon.wait_state(job, "paused")
+    assert "totals_pkey" in shown["reason"] or "duplicate key" in shown["reason"]
+    assert shown["rows"]["changed"] == 200
+    assert pg.value(db, "SELECT note FROM totals WHERE order_id = 250") == "theirs"
+    pg.sql(db, "DELETE FROM totals WHERE order_id = 250")
+    daemon.ctl("resume", job.id, check=0)
+    daemon.wait_done(job)
+    assert totals(pg, db) == (ROWS, SUM, ROWS)
+
+
+def test_skip_leaves_and_counts_the_conflicts(pg, db, daemon, tables):
+    pg.sql(db, "INSERT INTO totals SELECT i, 1, 'theirs' FROM generate_series(95, 105) i")
+    shown = daemon.run_job(insert(on_conflict="skip"))
+    assert pg.value(db, "SELECT count(*)::int FROM totals WHERE note = 'theirs' AND cents = 1") == 11
+    assert shown["rows"]["changed"] == ROWS - 11 and shown["rows"]["conflicted"] == 11
+    assert shown["rows"]["scanned"] == ROWS
+
+
+def test_update_writes_only_the_mapped_columns(pg, db, daemon, tables):
+    pg.sql(db, "INSERT INTO totals SELECT i, 1, 'theirs', 7 FROM generate_series(95, 105) i")
+    shown = daemon.run_job(insert(on_conflict="update"))
+    assert totals(pg, db) == (ROWS, SUM, ROWS - 11)
+    assert pg.value(db, "SELECT count(*)::int FROM totals WHERE note = 'theirs' AND seen = 7") == 11
+    assert shown["rows"]["conflicted"] == 11
+
+
+def test_conflict_key(pg, db, daemon, tables):
+    pg.sql(db, """ALTER TABLE totals DROP CONSTRAINT totals_pkey; ALTER TABLE totals ADD serial bigserial PRIMARY KEY;
+        GRANT USAGE ON SEQUENCE totals_serial_seq TO backfill;
+        CREATE UNIQUE INDEX by_order ON totals (order_id); INSERT INTO totals VALUES (5, 1, 'theirs')""")
+    shown = daemon.run_job(insert(on_conflict="skip", conflict_key=["order_id"]))
+    assert totals(pg, db)[0] == ROWS and shown["rows"]["conflicted"] == 1
+
+
+def test_conflict_key_without_an_index_is_refused(daemon, tables):
+    error = daemon.ctl_error("submit", insert(on_conflict="skip", conflict_key=["cents"]).write(daemon.directory), check=65)
+    assert "conflict_key" in error["message"]
+
+
+def test_into_itself_is_refused(daemon, tables):
+    job = Job(table="public.orders", kind="insert", into="public.orders", columns={"id": "id + 1000", "amount": "1"})
+    assert "into" in daemon.ctl_error("submit", job.write(daemon.directory), check=65)["message"]
+
+
+def test_missing_privilege_on_the_target_is_refused(pg, db, daemon, tables):
+    pg.sql(db, "REVOKE INSERT ON totals FROM backfill")
+    error = daemon.ctl_error("submit", insert().write(daemon.directory), check=65)
+    assert "INSERT" in error["message"] and "GRANT INSERT" in error["hint"]

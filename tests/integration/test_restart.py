@@ -1,0 +1,88 @@
+"""The server goes away in mid-job: a hold, and then the work goes on, exact."""
+
+import pytest
+
+from jobs import increment
+from waiting import wait_for
+from writers import assert_exactly_once, create_counted_table
+
+ROWS = 12000
+
+
+@pytest.fixture
+def job(pg, db, daemon):
+    create_counted_table(pg, db, ROWS)
+    job = increment(allow_triggers=True, batch={"delay": "10ms"})
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 3)
+    return job
+
+
+def finish(pg, db, daemon, job):
+    daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=2000", check=0)
+    daemon.wait_done(job)
+    assert_exactly_once(pg, db, ROWS)
+    assert daemon.show(job)["batches"]["failed"] == 0
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_server_restart(pg, db, daemon, job, mode):
+    for _ in range(2):
+        before = daemon.batches(job)
+        pg.primary.restart(mode)
+        daemon.wait_batches(job, before + 1)
+    finish(pg, db, daemon, job)
+
+
+def test_while_the_server_is_down(pg, db, daemon, job):
+    pg.primary.stop("immediate")
+    wait_for(lambda: daemon.ctl("show", job.id).code == 75, 10, "the daemon to notice")
+    error = daemon.ctl_error("pause", job.id, check=75)
+    assert "main" in error["message"]
+    listed = daemon.ctl("-o", "json", "list", check=0)
+    assert listed.stdout.strip() == "[]" and "main" in listed.stderr
+    assert targets_up(daemon) == [False]
+    pg.primary.start()
+    daemon.wait_batches(job, daemon.batches(job) + 1)
+    names = [e["event"] for e in daemon.ctl_json("events")]
+    assert "target.up" in names
+    finish(pg, db, daemon, job)
+
+
+def targets_up(daemon):
+    return [target["up"] for target in daemon.ctl_json("targets")]
+
+
+def test_a_daemon_that_starts_before_the_server(pg, db, daemon, job):
+    daemon.kill9()
+    pg.primary.stop("fast")
+    daemon.start()
+    pg.primary.start()
+    daemon.wait_batches(job, daemon.batches(job) + 1)
+    finish(pg, db, daemon, job)
+
+
+def test_backends_terminated_again_and_again(pg, db, daemon, job):
+    for _ in range(15):
+        before = daemon.batches(job)
+        assert pg.terminate_backends_of(db) > 0
+        daemon.wait_batches(job, before + 1)
+    finish(pg, db, daemon, job)
+
+
+def test_sigterm_while_the_server_is_down(pg, db, daemon, job):
+    pg.primary.stop("immediate")
+    assert daemon.terminate() == 0
+    pg.primary.start()
+    daemon.start()
+    finish(pg, db, daemon, job)
+
+
+def test_a_frozen_server_is_noticed_and_its_return_too(pg, db, daemon, job):
+    pg.primary.freeze()
+    # the daemon itself must go on answering
+    assert daemon.ctl("version").code == 0
+    assert daemon.ctl("list").code in (0, 75)
+    pg.primary.unfreeze()
+    daemon.wait_batches(job, daemon.batches(job) + 1)
+    finish(pg, db, daemon, job)

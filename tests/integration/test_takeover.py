@@ -1,0 +1,175 @@
+"""Owners: a stalled daemon, a second daemon, and transactions that were open before the start."""
+
+import time
+
+import pytest
+
+from jobs import increment
+from server import execute
+from waiting import holds_for, wait_for
+from writers import assert_exactly_once, create_counted_table
+
+ROWS = 6000
+
+
+@pytest.fixture
+def table(pg, db):
+    create_counted_table(pg, db, ROWS)
+
+
+def counted(**batch):
+    return increment(allow_triggers=True, batch={"delay": "20ms", **batch})
+
+
+def owner(pg, db):
+    return pg.value(db, "SELECT owner FROM backfill.job")
+
+
+def test_a_second_daemon_takes_over_a_stalled_one(pg, db, daemon, table, make_daemon):
+    job = counted()
+    other = make_daemon("other").start()
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 2)
+    first_owner = owner(pg, db)
+    daemon.sigstop()
+    wait_for(lambda: owner(pg, db) not in (first_owner, None), 10, lambda: f"another owner; log:\n{other.log()}")
+    stalled_at = daemon.batches(job)
+    other.wait_batches(job, stalled_at + 2)
+    daemon.sigcont()
+    other.wait_done(job)
+    assert_exactly_once(pg, db, ROWS)
+    assert "owner.claimed" in [e["event"] for e in other.ctl_json("events", job.id)]
+    wait_for(lambda: daemon.ctl("show", job.id).code == 0, 5, "the first daemon to answer again")
+    assert daemon.state(job) == "completed"
+
+
+def test_a_living_owner_is_left_alone(pg, db, daemon, table, make_daemon):
+    job = counted()
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)
+    first_owner, epoch = owner(pg, db), pg.value(db, "SELECT epoch FROM backfill.job")
+    make_daemon("other").start()
+    holds_for(lambda: (owner(pg, db), pg.value(db, "SELECT epoch FROM backfill.job")) == (first_owner, epoch), 3,
+              "the owner stays")
+    daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=1000", check=0)
+    daemon.wait_done(job)
+    assert_exactly_once(pg, db, ROWS)
+
+
+def test_a_second_daemon_sees_and_changes_the_first_one_s_jobs(pg, db, daemon, table, make_daemon):
+    other = make_daemon("other").start()
+    job = counted()
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)
+    other.ctl("pause", job.id, check=0)
+    wait_for(lambda: daemon.state(job) == "paused", 5, "the owner to see the pause")
+    done = daemon.batches(job)
+    holds_for(lambda: daemon.batches(job) == done, 0.5, "no batch after the other one's pause")
+    other.ctl("resume", job.id, check=0)
+    daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=1000", check=0)
+    other.wait_done(job)
+    assert_exactly_once(pg, db, ROWS)
+
+
+def test_a_stalled_daemon_in_mid_batch_blocks_the_site_for_3_s_at_most(pg, db, daemon, table):
+    """Its batch has locked the rows when the process stands still; the server ends the idle transaction."""
+    job = counted(rows=2000, delay="0ms", max_duty=1.0, time="5s")
+    daemon.submit(job)
+    with pg.connect(db, autocommit=False) as blocker:
+        # the batch waits in its UPDATE, on a row in its middle, until the daemon stands still
+        execute(blocker, "SELECT 1 FROM t WHERE id = 1000 FOR UPDATE")
+        daemon.ctl("start", job.id, check=0)
+        wait_for(lambda: pg.sql(db, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = 'backfill'"
+                                " AND wait_event_type = 'Lock'"), 10, lambda: f"the batch to wait; log:\n{daemon.log()}")
+        daemon.sigstop()
+        blocker.rollback()
+    begin = time.monotonic()
+    pg.sql(db, "UPDATE t SET note = 'site' WHERE id IN (1, 500, 1000)")
+    blocked = time.monotonic() - begin
+    daemon.sigcont()
+    assert blocked <= 3, f"blocked for {blocked:.1f} s"
+    daemon.wait_done(job)
+    assert_exactly_once(pg, db, ROWS)
+
+
+def test_many_stalls(pg, db, daemon, table, make_daemon):
+    """Two daemons, one of them standing still in turn: nothing is done twice."""
+    other = make_daemon("other").start()
+    job = counted(delay="10ms")
+    daemon.submit(job, "--start")
+    for stalled, working in ((daemon, other), (other, daemon)):
+        daemon.wait_batches(job, daemon.batches(job) + 1)
+        stalled.sigstop()
+        before = daemon.batches(job)
+        wait_for(lambda: daemon.batches(job) >= before + 3 or daemon.progress(job)[0] == "completed", 10,
+                 lambda: f"the other one to go on; log:\n{working.log()}")
+        stalled.sigcont()
+    daemon.wait_done(job)
+    assert_exactly_once(pg, db, ROWS)
+
+
+def test_a_second_daemon_on_the_same_socket_is_refused(daemon, make_daemon):
+    second = make_daemon("second")
+    second.settings["control"] = {"socket": daemon.socket}
+    second.launch()
+    code = second.wait_exit(10)
+    assert code not in (0, None)
+    assert daemon.socket in second.log() and "another" in second.log()
+    daemon.ctl("list", check=0)
+
+
+def hold_of(daemon, job):
+    shown = daemon.show(job)["throttle"]
+    return shown["reason"] if shown["held"] else None
+
+
+@pytest.mark.parametrize("kind", ["open", "prepared"])
+def test_an_older_writer_is_waited_for_and_named(pg, db, daemon, table, kind):
+    """Its row has a key below the frozen one and is committed after the start."""
+    job = counted(delay="0ms", rows=1000)
+    daemon.submit(job)
+    with pg.connect(db, autocommit=False) as writer:
+        execute(writer, "SET application_name = 'slow_checkout'")
+        execute(writer, "INSERT INTO t (id) VALUES (0), (-7)")
+        pid = writer.info.backend_pid
+        if kind == "prepared":
+            execute(writer, "PREPARE TRANSACTION 'gid_of_the_test'")
+        daemon.ctl("start", job.id, check=0)
+        reason = wait_for(lambda: hold_of(daemon, job), 10, lambda: f"a hold; {daemon.show(job)}")
+        assert ("gid_of_the_test" if kind == "prepared" else str(pid)) in reason, reason
+        holds_for(lambda: daemon.batches(job) == 0, 0.5, "no batch while the writer is open")
+        if kind == "prepared":
+            pg.sql(db, "COMMIT PREPARED 'gid_of_the_test'")
+        else:
+            writer.commit()
+    daemon.wait_done(job)
+    assert pg.sql(db, "SELECT n FROM t WHERE id IN (0, -7)") == [(1,), (1,)]
+    assert_exactly_once(pg, db, ROWS)
+
+
+def test_wait_for_writers_can_be_given_up(pg, db, daemon, table):
+    job = counted(delay="0ms", rows=1000)
+    daemon.submit(job)
+    with pg.connect(db, autocommit=False) as writer:
+        execute(writer, "INSERT INTO t (id) VALUES (0)")
+        daemon.ctl("start", job.id, check=0)
+        wait_for(lambda: hold_of(daemon, job), 10, "a hold")
+        daemon.ctl("set", job.id, "wait_for_writers=false", check=0)
+        daemon.wait_done(job)
+    assert "wait_for_writers=false" in str(daemon.ctl_json("events", job.id))
+
+
+def test_a_row_lock_of_the_application_is_waited_for_and_named(pg, db, daemon, table):
+    job = counted(delay="0ms", time="50ms")
+    daemon.submit(job)
+    with pg.connect(db, autocommit=False) as writer:
+        daemon.ctl("start", job.id, check=0)
+        execute(writer, "UPDATE t SET note = 'mine' WHERE id = %s", (ROWS,))
+        pid = writer.info.backend_pid
+        reason = wait_for(lambda: (hold_of(daemon, job) or "") if f"pid {pid}" in (hold_of(daemon, job) or "") else None, 30,
+                          lambda: f"a hold that names pid {pid}; {daemon.show(job)['throttle']}")
+        assert "locked" in reason
+        assert daemon.show(job)["batches"]["failed"] == 0
+        writer.commit()
+    daemon.wait_done(job)
+    assert_exactly_once(pg, db, ROWS)
