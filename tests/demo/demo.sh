@@ -53,9 +53,9 @@ thousands() { sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta' <<<"$1"; }
 
 rows_done() { sql -c "SELECT coalesce(sum(rows_scanned), 0)::bigint FROM backfill.segment WHERE job_id = '$job'"; }
 batches_done() { sql -c "SELECT coalesce(sum(batch_id), 0)::bigint FROM backfill.segment WHERE job_id = '$job'"; }
-rows_reached() { [ "$(rows_done)" -ge "$1" ]; }
-batches_passed() { [ "$(batches_done)" -gt "$1" ]; }
-daemon_answers() { backfillctl version; }
+rows_reached() { [ "$(rows_done || echo 0)" -ge "$1" ]; }
+batches_passed() { [ "$(batches_done || echo 0)" -gt "$1" ]; }
+daemon_answers() { backfillctl targets; }
 replica_streams() { [ "$(sql -c "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")" = 1 ]; }
 replica_is_current() {
 	local lsn
