@@ -28,12 +28,7 @@ class Job:
             f.write(self.text())
         return path
 
-    def but(self, **keys):
-        """The same job, with some keys changed."""
-        changed = Job(**{**self.keys, **keys})
-        return changed
-
 
 def increment(table="public.t", **keys):
     """Work that shows whether a row was done twice."""
-    return Job(table=table, kind="update", set={"n": "n + 1"}, **keys)
+    return Job(**{"table": table, "kind": "update", "set": {"n": "n + 1"}, **keys})
