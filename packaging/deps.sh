@@ -4,8 +4,9 @@
 set -eu
 
 packages='
-build-essential gcc clang libclang-rt-14-dev make pkg-config binutils git
-libpq-dev libev-dev libconfig-dev libsystemd-dev libjansson-dev libpg-query-dev libprotobuf-c-dev libssl-dev libcmocka-dev
+gcc clang libclang-rt-14-dev libc6-dev make pkg-config binutils git
+libpq-dev libev-dev libconfig-dev libsystemd-dev libjansson-dev libpg-query-dev libprotobuf-c-dev libssl-dev
+uthash-dev libcmocka-dev
 postgresql-15 postgresql-client-15
 python3 python3-pytest python3-pytest-xdist python3-psycopg2
 clang-format clang-tidy cppcheck shellcheck gcovr scdoc socat procps util-linux
@@ -13,10 +14,8 @@ clang-format clang-tidy cppcheck shellcheck gcovr scdoc socat procps util-linux
 
 missing=
 for package in $packages; do
-	case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true) in
-	installed) ;;
-	*) missing="$missing $package" ;;
-	esac
+	status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=
+	[ "$status" = installed ] || missing="$missing $package"
 done
 if [ -z "$missing" ]; then
 	echo "deps: nothing to install"
@@ -31,18 +30,24 @@ as_root() {
 	fi
 }
 
-# postgresql-common makes and starts a cluster when a server is first installed, unless this file says no.
+# The first installation of a server package makes and starts a cluster "main" unless postgresql-common's configuration
+# says no. The file it ships reads createcluster.d; one that an administrator wrote may not, so it gets the line itself.
 # https://manpages.debian.org/bookworm/postgresql-common/pg_createcluster.1.en.html
-created=
-conf=/etc/postgresql-common/createcluster.conf
-case "$missing" in
-*postgresql-15*)
-	if [ ! -e "$conf" ]; then
-		as_root mkdir -p /etc/postgresql-common
-		echo 'create_main_cluster = false' | as_root tee "$conf" >/dev/null
-		created=$conf
+forbid_main_cluster() {
+	conf=/etc/postgresql-common/createcluster.conf
+	line='create_main_cluster = false'
+	if [ -e "$conf" ] && ! grep -q "^[[:space:]]*include_dir.*createcluster\.d" "$conf"; then
+		grep -q "^[[:space:]]*$line" "$conf" || echo "$line" | as_root tee -a "$conf" >/dev/null
+	else
+		conf=/etc/postgresql-common/createcluster.d/backfilld.conf
+		as_root mkdir -p "${conf%/*}"
+		echo "$line" | as_root tee "$conf" >/dev/null
 	fi
-	;;
+	echo "deps: $conf says that no main cluster is made; take the line out if you want one"
+}
+
+case "$missing " in
+*' postgresql-15 '*) forbid_main_cluster ;;
 esac
 
 echo "deps: installing$missing"
@@ -50,6 +55,3 @@ as_root apt-get -q update </dev/null
 # shellcheck disable=SC2086  # a list of words
 as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
 	-o Dpkg::Options::=--force-confold install $missing </dev/null
-if [ -n "$created" ]; then
-	echo "deps: $created says that no main cluster is made; remove it if you want one"
-fi
