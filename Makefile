@@ -199,6 +199,10 @@ install: all ## install into DESTDIR/PREFIX
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
+.PHONY: docs-fresh
+docs-fresh: $(BUILD)/tests/lint/gendoc_commands
+	@$< docs/backfillctl.1.scd | diff -u docs/backfillctl.1.scd - || { echo 'run: make docs-commands'; exit 1; }
+
 .PHONY: clean
 clean: ## remove build/
 	rm -rf build

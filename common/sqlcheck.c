@@ -3,6 +3,7 @@
 #include "common/mem.h"
 #include "common/strbuf.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <pg_query.h>
 #include <pg_query/pg_query.pb-c.h>
@@ -85,15 +86,16 @@ static bool scan_tokens(const struct fragment *f, PgQuery__ScanResult **scan, st
 	if (strlen(f->text) > MAX_FRAGMENT_BYTES)
 		return fail(f, err, "longer than 16 KiB");
 	PgQueryScanResult result = pg_query_scan(f->text);
-	bool ok = result.error == NULL;
-	if (!ok)
+	PgQuery__ScanResult *tokens = NULL;
+	if (result.error == NULL)
+		tokens = pg_query__scan_result__unpack(NULL, result.pbuf.len, (const uint8_t *)result.pbuf.data);
+	if (result.error != NULL)
 		fail_parse(f, result.error, 0, err);
-	else
-		*scan = pg_query__scan_result__unpack(NULL, result.pbuf.len, (const uint8_t *)result.pbuf.data);
+	else if (tokens == NULL)
+		fail(f, err, "the tokens of the SQL text can't be read");
 	pg_query_free_scan_result(result);
-	if (ok && *scan == NULL)
-		return fail(f, err, "the tokens of the SQL text can't be read");
-	return ok;
+	*scan = tokens;
+	return tokens != NULL;
 }
 
 static const char *forbidden_token(int token) {
@@ -354,7 +356,7 @@ bool sqlcheck_job(const struct jobfile *job, struct error *err) {
 		return false;
 	if (job->statement == NULL)
 		return true;
-	struct sqlcheck_target target;
+	struct sqlcheck_target target = {0};
 	if (!sqlcheck_statement(job, &target, err))
 		return false;
 	sqlcheck_target_free(&target);
@@ -554,6 +556,7 @@ static bool check_command(struct statement *s, const json_t *tree, struct error 
 }
 
 static void fill_target(const struct statement *s, struct sqlcheck_target *target) {
+	assert(s->command != NULL); /* check_command has found it */
 	const json_t *relation = json_object_get(s->body, "relation");
 	bool insert = strcmp(s->command, "InsertStmt") == 0;
 	const json_t *columns = json_object_get(s->body, insert ? "cols" : "targetList");

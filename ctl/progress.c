@@ -6,6 +6,7 @@
 #include "ctl/render_table.h"
 #include "ctl/views.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,8 +250,7 @@ static bool wait_loop(struct wait *wait, int64_t timeout_ms, enum progress_exit 
 			if (left < pause_ms)
 				pause_ms = left;
 		}
-		struct timespec pause = {.tv_nsec = (long)pause_ms * 1000000};
-		nanosleep(&pause, NULL);
+		poll(NULL, 0, (int)pause_ms);
 	}
 }
 

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,7 @@ static size_t column_width(const struct table *table, size_t column) {
 }
 
 void table_render(const struct table *table, struct strbuf *out) {
+	assert(table->ncolumns > 0);
 	size_t *widths = mem_alloc(table->ncolumns * sizeof *widths);
 	for (size_t i = 0; i < table->ncolumns; i++) {
 		widths[i] = column_width(table, i);
