@@ -93,7 +93,7 @@ class Daemon:
 
     def _answers(self):
         assert self.process.poll() is None, f"the daemon ended with {self.process.returncode}:\n{self.log()}"
-        return os.path.exists(self.socket) and self.ctl("version").code == 0
+        return self.ctl_json("version")["backfilld"] is not None  # `version` works without a daemon too
 
     @property
     def pid(self):

@@ -15,8 +15,8 @@ from waiting import wait_for
 class Client:
     def __init__(self, daemon, timeout=10):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(timeout)
         self.socket.connect(daemon.socket)
+        self.socket.settimeout(timeout)
         self.file = self.socket.makefile("rb")
 
     def send(self, data):

@@ -106,4 +106,4 @@ def test_standby_as_primary_is_held_or_refused(pg, db, make_daemon):
     daemon.settings["targets"][0]["url"] = pg.url(db, replica=True)
     daemon.start()
     result = daemon.submit(increment(), check=75)
-    assert "standby" in result.stderr or "read-only" in result.stderr or "recovery" in result.stderr
+    assert "replica" in result.stderr and "read-write" in result.stderr

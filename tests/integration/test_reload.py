@@ -103,7 +103,7 @@ def test_a_changed_limit_reaches_a_running_job(pg, db, daemon, table):
         daemon.write_conf()
         daemon.ctl("reload", check=0)
     daemon.wait_batches(job, daemon.batches(job) + 2)
-    assert {one["probe"]: one for one in daemon.ctl_json("throttle")}["lag:r1"]["limit"] == 700
+    assert {one["probe"]: one for one in daemon.ctl_json("throttle")}["lag:r1"]["limit"] == 0.7
     daemon.wait_done(job)
     assert pg.sql(db, "SELECT n, count(*)::int FROM t GROUP BY n") == [(1, 3000)]
 
@@ -119,7 +119,7 @@ def test_the_socket_can_t_change(daemon):
     ("controll = { socket = \"/tmp/x\"; };", "control"),
     ("targets = ( { url = \"postgresql:///x\"; } );", "name"),
     ("targets = ( { name = \"a\"; } );", "url"),
-    ("targets = ( { name = \"a\"; url = \"oracle://x\"; } );", "oracle"),
+    ("targets = ( { name = \"a\"; url = \"oracle://x\"; } );", "url"),
     ("targets = ( { name = \"a\"; url = \"postgresql:///x\"; owner_timeout = \"soon\"; } );", "owner_timeout"),
 ])
 def test_check_config_names_what_is_wrong(directory, text, word):

@@ -41,16 +41,12 @@ def test_while_the_server_is_down(pg, db, daemon, job):
     assert "main" in error["message"]
     listed = daemon.ctl("-o", "json", "list", check=0)
     assert listed.stdout.strip() == "[]" and "main" in listed.stderr
-    assert targets_up(daemon) == [False]
+    assert [target["state"] for target in daemon.ctl_json("targets")] == ["down"]
     pg.primary.start()
     daemon.wait_batches(job, daemon.batches(job) + 1)
     names = [e["event"] for e in daemon.ctl_json("events")]
     assert "target.up" in names
     finish(pg, db, daemon, job)
-
-
-def targets_up(daemon):
-    return [target["up"] for target in daemon.ctl_json("targets")]
 
 
 def test_a_daemon_that_starts_before_the_server(pg, db, daemon, job):

@@ -44,7 +44,7 @@ def test_a_second_daemon_takes_over_a_stalled_one(pg, db, daemon, table, make_da
 
 
 def test_a_living_owner_is_left_alone(pg, db, daemon, table, make_daemon):
-    job = counted()
+    job = counted(delay="200ms")
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 1)
     first_owner, epoch = owner(pg, db), pg.value(db, "SELECT epoch FROM backfill.job")
@@ -73,18 +73,19 @@ def test_a_second_daemon_sees_and_changes_the_first_one_s_jobs(pg, db, daemon, t
 
 def test_a_stalled_daemon_in_mid_batch_blocks_the_site_for_3_s_at_most(pg, db, daemon, table):
     """Its batch has locked the rows when the process stands still; the server ends the idle transaction."""
-    job = counted(rows=2000, delay="0ms", max_duty=1.0, time="5s")
-    daemon.submit(job)
+    job = counted(delay="200ms", time="5s")
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)
+    first = (daemon.batches(job) + 1) * 100 + 1  # the batch after the next one: rows first … first + 99
     with pg.connect(db, autocommit=False) as blocker:
-        # the batch waits in its UPDATE, on a row in its middle, until the daemon stands still
-        execute(blocker, "SELECT 1 FROM t WHERE id = 1000 FOR UPDATE")
-        daemon.ctl("start", job.id, check=0)
+        # that batch waits in its UPDATE, on a row in its middle, until the daemon stands still
+        execute(blocker, "SELECT 1 FROM t WHERE id = %s FOR UPDATE", (first + 50,))
         wait_for(lambda: pg.sql(db, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = 'backfill'"
                                 " AND wait_event_type = 'Lock'"), 10, lambda: f"the batch to wait; log:\n{daemon.log()}")
         daemon.sigstop()
         blocker.rollback()
     begin = time.monotonic()
-    pg.sql(db, "UPDATE t SET note = 'site' WHERE id IN (1, 500, 1000)")
+    pg.sql(db, "UPDATE t SET note = 'site' WHERE id BETWEEN %s AND %s", (first, first + 99))
     blocked = time.monotonic() - begin
     daemon.sigcont()
     assert blocked <= 3, f"blocked for {blocked:.1f} s"
