@@ -133,6 +133,7 @@ static const char *step_bracket(int token, char stack[], size_t *depth) {
 static bool check_tokens(const struct fragment *f, const PgQuery__ScanResult *scan, bool braces, struct error *err) {
 	char stack[MAX_BRACKET_DEPTH];
 	size_t depth = 0;
+	assert(scan != NULL);
 	for (size_t i = 0; i < scan->n_tokens; i++) {
 		int token = (int)scan->tokens[i]->token;
 		size_t at = (size_t)scan->tokens[i]->start;
@@ -307,6 +308,7 @@ static bool read_range(const struct fragment *f, const PgQuery__ScanResult *scan
 static bool find_range(const struct fragment *f, const PgQuery__ScanResult *scan, struct sqlcheck_range *range,
                        struct error *err) {
 	bool found = false;
+	assert(scan != NULL);
 	for (size_t i = 0; i < scan->n_tokens; i++) {
 		int token = (int)scan->tokens[i]->token;
 		if (token != TOKEN_BRACE_OPEN && token != TOKEN_BRACE_CLOSE)
