@@ -84,15 +84,15 @@ static void every_key_is_read(void **state) {
 	(void)state;
 	struct config *c = loaded(
 		"control = { socket = \"/tmp/s\"; operators = \"op\"; viewers = \"vi\"; }; state_dir = \"/tmp\"; shutdown_grace = "
-	    "\"3s\";\n"
+		"\"3s\";\n"
 		"emergency_stop = { files = [ \"/tmp/a\", \"/tmp/b\" ]; cancel_in_flight = true; }; http = { listen = \"\"; }; webhooks "
-	    "= ();\n"
+		"= ();\n"
 		"targets = ( { name = \"a\"; url = \"postgres://u@h/d\"; admin_url = \"postgresql://o@h/d\"; environment = \"staging\";\n"
 		"  max_workers = 5; approvals = [ \"ticket\" ]; owner_timeout = \"5s\";\n"
 		"  replicas = ( { name = \"r1\"; url = \"postgresql://h2/d\"; }, { name = \"r2\"; url = \"postgresql://h3/d\"; } );\n"
 		"  throttle = { max_lag = \"1s\"; replicas = [ \"r1\" ]; initial_rate = 10; };\n"
 		"  guards = { lag = \"9s\"; error_rate = 0.5; failed_batches = 7; }; }, { name = \"b-2\"; url = \"postgresql:///d\"; } "
-	    ");");
+		");");
 	assert_string_equal(c->control.socket, "/tmp/s");
 	assert_string_equal(c->control.operators, "op");
 	assert_string_equal(c->control.viewers, "vi");
@@ -200,9 +200,9 @@ static void passwords_are_never_shown(void **state) {
 	autofree char *wanted = mem_printf(
 		"%s: target \"t\": url holds a password; a password file (PGPASSFILE, passfile=) keeps it out of the configuration\n"
 		"%s: target \"t\": admin_url holds a password; a password file (PGPASSFILE, passfile=) keeps it out of the "
-	    "configuration\n"
+		"configuration\n"
 		"%s: target \"t\": the url of replica \"r\" holds a password; a password file (PGPASSFILE, passfile=) keeps it out of "
-	    "the "
+		"the "
 		"configuration\n",
 		path, path, path);
 	assert_string_equal(warnings.data, wanted);
