@@ -24,7 +24,7 @@ struct dialect_session {
 };
 
 struct dialect {
-	const char *name;	/* also the folder's in sql/ */
+	const char *name;   /* also the folder's in sql/ */
 	int schema_version; /* of the control tables that this daemon works with */
 
 	/* The script that makes or upgrades the control tables and lets `worker` use them. Caller frees. */

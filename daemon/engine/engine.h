@@ -19,30 +19,30 @@ struct engine_conn;
 
 /* What is known of a statement after it was sent. */
 enum engine_outcome {
-	ENGINE_DONE,	/* executed; rows and counts are here */
+	ENGINE_DONE,    /* executed; rows and counts are here */
 	ENGINE_REFUSED, /* the server answered with an error; the connection lives (a transaction is aborted) */
-	ENGINE_LOST,	/* the connection is gone: whether the server executed the statement is not known */
+	ENGINE_LOST,    /* the connection is gone: whether the server executed the statement is not known */
 };
 
 /* Why the server refused, as far as it decides what we do next. */
 enum engine_error {
 	ENGINE_ERROR_NONE,
 	ENGINE_ERROR_CONTENTION, /* lock time-out, deadlock, serialization failure: roll back, back off, smaller batch */
-	ENGINE_ERROR_TIMEOUT,	 /* statement time-out or cancel: roll back, smaller batch */
-	ENGINE_ERROR_DATA,		 /* the row's data (SQLSTATE 22…, 23…, P0001) */
-	ENGINE_ERROR_AMBIGUOUS,	 /* 21000: two source rows with one conflict key: never split, pause */
-	ENGINE_ERROR_READ_ONLY,	 /* not a primary (any more): hold, reconnect, look for the new one */
-	ENGINE_ERROR_DISK_FULL,	 /* 53100: pause at once, never retry */
-	ENGINE_ERROR_PRIVILEGE,	 /* 42501: pause */
-	ENGINE_ERROR_SCHEMA,	 /* other 42…, 0A…: missing table or column: pause */
-	ENGINE_ERROR_RESOURCE,	 /* 53300 too many connections, 57P03 starting up, 53200: hold, retry */
+	ENGINE_ERROR_TIMEOUT,    /* statement time-out or cancel: roll back, smaller batch */
+	ENGINE_ERROR_DATA,       /* the row's data (SQLSTATE 22…, 23…, P0001) */
+	ENGINE_ERROR_AMBIGUOUS,  /* 21000: two source rows with one conflict key: never split, pause */
+	ENGINE_ERROR_READ_ONLY,  /* not a primary (any more): hold, reconnect, look for the new one */
+	ENGINE_ERROR_DISK_FULL,  /* 53100: pause at once, never retry */
+	ENGINE_ERROR_PRIVILEGE,  /* 42501: pause */
+	ENGINE_ERROR_SCHEMA,     /* other 42…, 0A…: missing table or column: pause */
+	ENGINE_ERROR_RESOURCE,   /* 53300 too many connections, 57P03 starting up, 53200: hold, retry */
 	ENGINE_ERROR_OTHER,
 };
 
 struct engine_result {
 	enum engine_outcome outcome;
 	enum engine_error error;
-	char sqlstate[6];	 /* "" if none */
+	char sqlstate[6];    /* "" if none */
 	const char *message; /* one line, with DETAIL if the server gave one; never NULL; valid during the callback */
 	int nrows, ncolumns;
 	int64_t affected; /* rows matched by an INSERT, UPDATE or DELETE; rows returned by a SELECT */
@@ -66,7 +66,7 @@ typedef void engine_lost_fn(void *context, const char *message);
 
 struct engine_connect_options {
 	const char *application_name; /* as the server's views show it, e.g. "backfilld 20261121_x" */
-	int timeout_s;				  /* for the whole of connecting */
+	int timeout_s;                /* for the whole of connecting */
 };
 
 /* A connection being made. */
@@ -74,15 +74,15 @@ struct engine_connecting;
 
 struct dialect;
 struct engine {
-	const char *name;		/* "postgresql" */
+	const char *name;       /* "postgresql" */
 	const char *url_scheme; /* "postgresql://" */
 	const struct dialect *dialect;
 	struct engine_connecting *(*connect)(struct ev_loop *loop, const char *url, const struct engine_connect_options *options,
-										 engine_connected_fn *fn, void *context);
+	                                     engine_connected_fn *fn, void *context);
 	/* Gives up: the callback will not come; the thread is abandoned and cleans up after itself. */
 	void (*connect_abandon)(struct engine_connecting *connecting);
 	void (*execute)(struct engine_conn *conn, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
-					engine_result_fn *fn, void *context);
+	                engine_result_fn *fn, void *context);
 	void (*close)(struct engine_conn *conn);
 	void (*on_lost)(struct engine_conn *conn, engine_lost_fn *fn, void *context);
 	int64_t (*backend_pid)(const struct engine_conn *conn);
@@ -105,7 +105,7 @@ const struct engine *engine_for_url(const char *url, struct error *err);
  * Copies sql and params. Statements with an SQL time-out of their own should give a timeout_ms beyond it.
  */
 void engine_execute(struct engine_conn *conn, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
-					engine_result_fn *fn, void *context);
+                    engine_result_fn *fn, void *context);
 /* Closes the socket without waiting; no callback comes any more. NULL is allowed. Allowed inside a callback. */
 void engine_close(struct engine_conn *conn);
 /* Tells when the idle connection breaks. */

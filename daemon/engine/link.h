@@ -15,7 +15,7 @@ typedef void link_changed_fn(void *context, bool up, const char *why);
 
 /* Starts connecting. `application_name` and `url` are copied. */
 struct link *link_new(struct ev_loop *loop, const struct engine *engine, const char *url, const char *application_name,
-					  link_changed_fn *changed, void *context);
+                      link_changed_fn *changed, void *context);
 /* Drops the connection. Whatever still ran or waited ends as TRANSACTION_LOST before this returns. NULL allowed. */
 void link_free(struct link *link);
 /* NULL while down. */
@@ -28,7 +28,7 @@ void link_reset(struct link *link, const char *why);
  * which done is told TRANSACTION_LOST with the reason. done is never called before this returns.
  */
 void link_run(struct link *link, struct transaction *transaction, int timeout_ms, int wait_ms, void *context,
-			  transaction_done_fn *done);
+              transaction_done_fn *done);
 /* Why it is down, "" when up. */
 const char *link_why(const struct link *link);
 

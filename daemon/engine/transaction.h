@@ -14,13 +14,13 @@ enum transaction_end {
 	TRANSACTION_COMMITTED,
 	TRANSACTION_DECLINED, /* a step said no (a fence matched no row): rolled back */
 	TRANSACTION_REFUSED,  /* the server said no: rolled back */
-	TRANSACTION_LOST,	  /* the connection was lost before COMMIT was sent: nothing is committed */
+	TRANSACTION_LOST,     /* the connection was lost before COMMIT was sent: nothing is committed */
 	TRANSACTION_UNKNOWN,  /* the connection was lost after COMMIT was sent */
 };
 
 struct transaction_result {
 	enum transaction_end end;
-	const char *step;		 /* the step that decided; "commit" for the last */
+	const char *step;        /* the step that decided; "commit" for the last */
 	enum engine_error error; /* of TRANSACTION_REFUSED */
 	bool broken;             /* the connection is gone, whatever the end */
 	char sqlstate[6];
@@ -57,12 +57,12 @@ struct transaction *transaction_new(const char *name, const char *begin);
 void transaction_free(struct transaction *transaction);
 /* Adds a step; prepare and absorb may be NULL. The statement is for adding parameters, valid until the next call here. */
 struct statement *transaction_add(struct transaction *transaction, const char *name, const char *sql,
-								  statement_prepare_fn *prepare, statement_absorb_fn *absorb);
+                                  statement_prepare_fn *prepare, statement_absorb_fn *absorb);
 /* An absorb function that wants exactly one row matched: the fence. */
 bool transaction_expect_one(void *context, const struct engine_result *result);
 /* Runs on an idle connection; `context` goes to every hook, `done_context` to done. timeout_ms bounds each statement. */
 void transaction_run(struct transaction *transaction, struct engine_conn *conn, int timeout_ms, void *context,
-					 transaction_done_fn *done, void *done_context);
+                     transaction_done_fn *done, void *done_context);
 /* For an owner that goes away: no hook and no done any more. The caller closes the connection, which rolls back. */
 void transaction_abandon(struct transaction *transaction);
 

@@ -17,10 +17,10 @@ struct control;
 /* One call of a client; answered exactly once, now or later, even if the client has gone. */
 struct call;
 const char *call_method(const struct call *call);
-const json_t *call_params(const struct call *call);					/* an object, never NULL */
-const char *call_actor(const struct call *call);					/* user name, or "uid 1000" */
+const json_t *call_params(const struct call *call);                 /* an object, never NULL */
+const char *call_actor(const struct call *call);                    /* user name, or "uid 1000" */
 const char *call_string(const struct call *call, const char *name); /* NULL if missing or not a string */
-bool call_bool(const struct call *call, const char *name);			/* false if missing */
+bool call_bool(const struct call *call, const char *name);          /* false if missing */
 /* Answers and frees the call. `result` is stolen. */
 void call_reply(struct call *call, json_t *result);
 void call_fail(struct call *call, const struct error *err);
@@ -38,7 +38,7 @@ struct control_options {
 
 /* Takes the lock file beside the socket, removes a stale socket, binds with a safe umask, listens. */
 struct control *control_new(struct ev_loop *loop, const struct control_options *options, control_dispatch_fn *dispatch,
-							void *context, struct error *err);
+                            void *context, struct error *err);
 /* Stops listening, drops every client, removes the socket; the lock ends with the process. */
 void control_free(struct control *control);
 /* After a reload: other groups. */
