@@ -29,6 +29,8 @@ const char *job_id(const struct job *job) {
 }
 
 static void look_in_ms(struct job *job, double ms) {
+	if (job->over)
+		return; /* being freed: what ends now must leave no timer behind */
 	ev_timer_stop(job->loop, &job->wake);
 	ev_timer_set(&job->wake, ms / 1000.0, 0.);
 	ev_timer_start(job->loop, &job->wake);
