@@ -26,7 +26,7 @@ struct claim {
 	const struct dialect *dialect;
 	const char *job_id;
 	const struct owner *owner;
-	int64_t owner_timeout_ms;
+	const struct config_target *target;
 	struct claimed *claimed;
 	claim_done_fn *done;
 	void *context;
@@ -40,17 +40,16 @@ static bool decline(struct claim *claim, enum claim_end end, const char *why) {
 	return false;
 }
 
-/* The stored settings are what `set` changed: { "batch.rows": "5000" }. */
-static bool apply_settings(struct jobfile *job, const char *text, struct error *err) {
-	json_t *settings = json_loads(text, 0, NULL);
+bool claim_apply_settings(struct jobfile *job, const json_t *settings, struct error *err) {
+	struct jobfile_setting *list = mem_alloc((json_object_size(settings) + 1) * sizeof *list);
+	size_t count = 0;
 	const char *key;
 	json_t *value;
-	bool ok = true;
-	json_object_foreach(settings, key, value) {
-		if (ok && !jobfile_set(job, key, json_string_value(value), err))
-			ok = false;
+	json_object_foreach((json_t *)settings, key, value) {
+		list[count++] = (struct jobfile_setting){.key = key, .value = json_string_value(value)};
 	}
-	json_decref(settings);
+	bool ok = jobfile_set_many(job, list, count, err);
+	free(list);
 	return ok;
 }
 
@@ -58,8 +57,12 @@ static bool read_definition(struct claim *claim, const struct engine_result *r, 
 	struct claimed *claimed = claim->claimed;
 	if (!jobfile_parse(engine_value(r, 0, 1), claim->job_id, &claimed->job, err))
 		return false;
-	if (!apply_settings(claimed->job, engine_value(r, 0, 2), err))
+	json_t *settings = json_loads(engine_value(r, 0, 2), 0, NULL);
+	bool applied = claim_apply_settings(claimed->job, settings, err);
+	json_decref(settings);
+	if (!applied)
 		return false;
+	jobfile_inherit_limits(claimed->job, &claim->target->throttle, &claim->target->guards);
 	json_t *shape = json_loads(engine_value(r, 0, 3), 0, NULL);
 	bool ok = shape_from_json(shape, &claimed->shape, err);
 	json_decref(shape);
@@ -173,12 +176,12 @@ static void claim_ended(void *context, const struct transaction_result *result) 
 }
 
 struct claim *claim_start(struct link *link, const struct dialect *dialect, const char *job_id, const struct owner *owner,
-                          int64_t owner_timeout_ms, struct claimed *claimed, claim_done_fn *done, void *context) {
+                          const struct config_target *target, struct claimed *claimed, claim_done_fn *done, void *context) {
 	struct claim *claim = mem_alloc(sizeof *claim);
 	*claim = (struct claim){.dialect = dialect,
 	                        .job_id = job_id,
 	                        .owner = owner,
-	                        .owner_timeout_ms = owner_timeout_ms,
+	                        .target = target,
 	                        .claimed = claimed,
 	                        .done = done,
 	                        .context = context};
@@ -189,7 +192,7 @@ struct claim *claim_start(struct link *link, const struct dialect *dialect, cons
 	statement_add_text(s, job_id);
 	statement_add_text(s, owner->name);
 	statement_add_text(s, owner->prefix);
-	statement_add_int(s, owner_timeout_ms);
+	statement_add_int(s, target->owner_timeout_ms);
 	s = transaction_add(t, "end_backend", dialect_sql(dialect, "claim_end_backend"), NULL, NULL);
 	statement_add_text(s, job_id);
 	s = transaction_add(t, "take", dialect_sql(dialect, "claim_take"), NULL, absorb_take);

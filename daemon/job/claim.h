@@ -6,10 +6,13 @@
 #define BACKFILLD_CLAIM_H
 
 #include "common/jobfile.h"
+#include "daemon/base/config.h"
 #include "daemon/engine/dialect.h"
 #include "daemon/engine/link.h"
 #include "daemon/engine/shape.h"
 #include "daemon/job/plan.h"
+
+#include <jansson.h>
 
 /* Who we are: "host:boot:socket path:pid"; the prefix leaves the pid out. */
 struct owner {
@@ -45,9 +48,12 @@ enum claim_end {
 typedef void claim_done_fn(void *context, enum claim_end end, const char *why);
 
 struct claim;
-/* Fills *claimed (cleared first) on CLAIM_TAKEN. Everything is borrowed until done. */
+/* Fills *claimed (cleared first) on CLAIM_TAKEN; what the job does not say itself it takes from `target`. Everything is
+ * borrowed until done. */
 struct claim *claim_start(struct link *link, const struct dialect *dialect, const char *job_id, const struct owner *owner,
-                          int64_t owner_timeout_ms, struct claimed *claimed, claim_done_fn *done, void *context);
+                          const struct config_target *target, struct claimed *claimed, claim_done_fn *done, void *context);
+/* Applies what `set` has stored, { "batch.rows": "5000" }, all or nothing. */
+bool claim_apply_settings(struct jobfile *job, const json_t *settings, struct error *err);
 
 enum freeze_end {
 	FREEZE_DONE,

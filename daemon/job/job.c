@@ -125,8 +125,10 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 			target_event(job->target, "owner.claimed", job->id, "backfilld", NULL,
 			             json_pack("{s:s, s:I, s:s?}", "owner", target_host(job->target)->owner->display, "epoch",
 			                       job->claimed.epoch, "former", job->claimed.former_owner));
-		if (job->pace.rows <= 0)
+		if (job->batch_rows != job->claimed.job->settings.batch.rows) { /* the first time, or `set` has changed it */
+			job->batch_rows = job->claimed.job->settings.batch.rows;
 			pace_init(&job->pace, &job->claimed.job->settings);
+		}
 		break;
 	case CLAIM_NOT_OURS:
 		log_info(job->object, "let go: %s", why);
@@ -154,7 +156,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 
 static void claim(struct job *job) {
 	job->claim = claim_start(job->link, target_dialect(job->target), job->id, target_host(job->target)->owner,
-	                         target_config(job->target)->owner_timeout_ms, &job->claimed, claim_done, job);
+	                         target_config(job->target), &job->claimed, claim_done, job);
 }
 
 static void freeze_done(void *context, enum freeze_end end, const char *why) {
@@ -468,15 +470,9 @@ void job_cancel_batch(struct job *job) {
 	target_run(job->target, t, NULL, cancel_answered);
 }
 
-bool job_set(struct job *job, const char *key, const char *value, struct error *err) {
-	if (job->claimed.job == NULL)
-		return true; /* the claim will read it */
-	if (!jobfile_set(job->claimed.job, key, value, err))
-		return false;
-	if (strcmp(key, "batch.rows") == 0)
-		job->pace.rows = (double)job->claimed.job->settings.batch.rows;
+void job_reread(struct job *job) {
+	job->taken = false;
 	job_wake(job);
-	return true;
 }
 
 static void released(void *context, const struct transaction_result *result) {

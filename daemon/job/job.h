@@ -27,8 +27,8 @@ void job_quiet(struct job *job, job_quiet_fn *quiet, void *context);
 void job_unquiet(struct job *job);
 /* Cancels the batch in flight, if any, on the server. */
 void job_cancel_batch(struct job *job);
-/* Takes over settings that were changed in the database. */
-bool job_set(struct job *job, const char *key, const char *value, struct error *err);
+/* Its settings, or the target's, have changed: claims again before the next batch, which reads them. */
+void job_reread(struct job *job);
 /* Gives ownership back (for an orderly end of the daemon): job_quiet first. done comes once, also when it failed. */
 void job_release(struct job *job, void (*done)(void *context), void *context);
 

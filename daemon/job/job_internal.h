@@ -36,6 +36,7 @@ struct job {
 	int64_t rest_until_us;
 
 	struct pace pace;
+	int64_t batch_rows; /* what batch.rows said when the pace began there */
 	struct throttle_verdict verdict;
 	char hold[400]; /* why we wait by ourselves; "" when we don't */
 	char hold_probe[80];

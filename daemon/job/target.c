@@ -506,8 +506,11 @@ void target_reconfigure(struct target *target, const struct config_target *confi
 	bool moved = strcmp(target->config->url, config->url) != 0;
 	target->config = config;
 	throttle_retarget(target->throttle, config);
-	if (!moved)
+	if (!moved) {
+		for (size_t i = 0; i < target->njobs; i++)
+			job_reread(target->jobs[i]);
 		return;
+	}
 	/* Another server, or another way to it: every connection is made anew, and the jobs claim again. */
 	while (target->njobs > 0)
 		target_drop_job(target, target->jobs[0]);

@@ -3,6 +3,7 @@
 #include "daemon/base/log.h"
 #include "daemon/engine/transaction.h"
 #include "daemon/job/change.h"
+#include "daemon/job/claim.h"
 #include "daemon/job/job.h"
 #include "daemon/job/preflight.h"
 #include "daemon/serve/commands_internal.h"
@@ -253,8 +254,8 @@ static bool split(const char *text, char **key, const char **value, struct error
 	return true;
 }
 
-/* Applies the call's settings to the job as stored and to the object that is stored with it. */
-static bool apply(struct setting *s, struct jobfile *job, json_t *stored, struct error *err) {
+/* Adds the call's settings to what is stored. */
+static bool add_wanted(const struct setting *s, json_t *stored, struct error *err) {
 	const json_t *wanted = json_object_get(call_params(s->call), "settings");
 	size_t i;
 	json_t *one;
@@ -263,39 +264,35 @@ static bool apply(struct setting *s, struct jobfile *job, json_t *stored, struct
 	json_array_foreach(wanted, i, one) {
 		autofree char *key = NULL;
 		const char *value = NULL;
-		if (!split(json_string_value(one), &key, &value, err) || !jobfile_set(job, key, value, err))
+		if (!split(json_string_value(one), &key, &value, err))
 			return false;
 		json_object_set_new(stored, key, json_string(value));
 	}
-	const struct config_target *config = target_config(s->target);
-	return jobfile_check_limits(job, &config->throttle, &config->guards, err);
+	return true;
 }
 
-static bool apply_stored(struct jobfile *job, json_t *stored, struct error *err) {
-	const char *key;
-	json_t *value;
-	json_object_foreach(stored, key, value) {
-		if (!jobfile_set(job, key, json_string_value(value), err))
-			return false;
-	}
-	return true;
+/* The job with all its settings, old and new, must be one that could have been submitted. */
+static bool check_settings(const struct setting *s, const char *definition, const json_t *stored, struct error *err) {
+	struct jobfile *job = NULL;
+	const struct config_target *config = target_config(s->target);
+	bool ok = jobfile_parse(definition, s->id, &job, err) && claim_apply_settings(job, stored, err) &&
+	          jobfile_check_limits(job, &config->throttle, &config->guards, err);
+	jobfile_free(job);
+	return ok;
 }
 
 static bool absorb_lock(void *context, const struct engine_result *r) {
 	struct setting *s = context;
 	if (r->nrows != 1)
 		return error_set(&s->err, ERROR_USAGE, "there is no job %s", s->id);
-	struct jobfile *job = NULL;
 	json_t *stored = json_loads(engine_value(r, 0, 2), 0, NULL);
-	bool ok = jobfile_parse(engine_value(r, 0, 3), s->id, &job, &s->err) && apply_stored(job, stored, &s->err) &&
-	          apply(s, job, stored, &s->err);
+	bool ok = add_wanted(s, stored, &s->err) && check_settings(s, engine_value(r, 0, 3), stored, &s->err);
 	if (ok) {
 		s->settings_text = json_dumps(stored, JSON_COMPACT | JSON_SORT_KEYS);
 		s->event = target_event_step(s->target, s->transaction, "setting.changed", s->id, call_actor(s->call), NULL,
 		                             json_pack("{s:O}", "settings", json_object_get(call_params(s->call), "settings")));
 	}
 	json_decref(stored);
-	jobfile_free(job);
 	return ok;
 }
 
@@ -304,20 +301,6 @@ static bool prepare_store(void *context, struct statement *statement) {
 	statement_add_text(statement, s->id);
 	statement_add_text(statement, s->settings_text);
 	return true;
-}
-
-static void tell_job(const struct setting *s) {
-	struct job *job = target_find_job(s->target, s->id);
-	const json_t *wanted = json_object_get(call_params(s->call), "settings");
-	size_t i;
-	json_t *one;
-	json_array_foreach(wanted, i, one) {
-		autofree char *key = NULL;
-		const char *value = NULL;
-		struct error err;
-		if (job != NULL && split(json_string_value(one), &key, &value, &err))
-			job_set(job, key, value, &err); /* the same checks have just passed */
-	}
 }
 
 static void set_shown(struct commands *commands, struct call *call, struct target *target, json_t *job) {
@@ -337,7 +320,9 @@ static void stored(void *context, const struct transaction_result *result) {
 		return;
 	}
 	target_event_committed(s->event);
-	tell_job(s);
+	struct job *job = target_find_job(s->target, s->id);
+	if (job != NULL)
+		job_reread(job);
 	commands_find_job(s->commands, s->call, set_shown);
 	setting_free(s);
 }
