@@ -88,15 +88,30 @@ static bool absorb_lock(void *context, const struct engine_result *r) {
 	change->transition = job_transition_find(state, change->request);
 	if (change->transition == NULL)
 		return job_transition_refuse(change->job_id, state, change->request, &change->err);
-	const char *flag = engine_value(r, 0, 4);
-	if (change->transition->to == JOB_RUNNING && change->transition->from != JOB_RUNNING && flag != NULL) {
-		error_set(&change->err, ERROR_TRY_AGAIN, "emergency stop: a stop flag is set on target %s (%s)",
-		          target_config(target)->name, flag);
-		return error_hint(&change->err, "find out why; then remove the file, or `backfillctl unstop`, and try again");
-	}
 	if (change->transition->to == state)
 		return false; /* nothing to do, and that is no error */
 	add_event(change, change->transition->event, change->job_id, json_pack("{s:s}", "from", job_state_name(state)));
+	return true;
+}
+
+static bool prepare_flags(void *context, struct statement *s) {
+	const struct change *change = context;
+	(void)s;
+	return change->transition->to == JOB_RUNNING;
+}
+
+/* Asked behind the job's lock: while we waited for it an emergency stop may have committed, which the snapshot that the
+ * locking statement began with does not show. */
+static bool absorb_flags(void *context, const struct engine_result *r) {
+	struct change *change = context;
+	for (int row = 0; row < r->nrows; row++) {
+		const char *name = engine_value(r, row, 0);
+		if (strncmp(name, "stop:", 5) != 0)
+			continue;
+		error_set(&change->err, ERROR_TRY_AGAIN, "emergency stop: a stop flag is set on target %s (%s %s)",
+		          target_config(change->changes->target)->name, name, engine_value(r, row, 1));
+		return error_hint(&change->err, "find out why; then remove the file, or `backfillctl unstop`, and try again");
+	}
 	return true;
 }
 
@@ -178,6 +193,7 @@ static void run_state(struct change *change) {
 	change->transaction = t;
 	struct statement *s = transaction_add(t, "lock", dialect_sql(dialect, "job_lock"), NULL, absorb_lock);
 	statement_add_text(s, change->job_id);
+	transaction_add(t, "flags", dialect_sql(dialect, "meta"), prepare_flags, absorb_flags);
 	transaction_add(t, "state", dialect_sql(dialect, "job_set_state"), prepare_state, absorb_state);
 	transaction_add(t, "segments", dialect_sql(dialect, "job_set_segments"), prepare_segments, NULL);
 	target_run(target, t, change, state_ended);
