@@ -177,7 +177,7 @@ column() { cut -d' ' -f"$2" "$1" | median; }
 report() {
 	local commit way server wall cpu name reference
 	printf '\n%s rows, batches of %s, medians of %s; the ratio is to the procedure (more is faster)\n\n' "$ROWS" "$BATCH" "$RUNS"
-	printf '%-18s  %-27s  %9s  %9s  %9s  %6s  %5s\n' synchronous_commit way 'server ms' 'wall ms' rows/s ratio CPU
+	printf '%-18s  %-27s  %9s  %9s  %9s  %6s  %5s  %s\n' synchronous_commit way 'server ms' 'wall ms' rows/s ratio CPU 'min…max ms'
 	for commit in off on; do
 		reference=$(column "result.procedure.$commit" 1)
 		for way in backfilld procedure single; do
@@ -190,11 +190,14 @@ report() {
 				name="backfilld, durability $([ "$commit" = on ] && echo batch || echo job)"
 				cpu=$(column "result.$way.$commit" 3)%
 			fi
-			awk -v c="$commit" -v n="$name" -v s="$server" -v w="$wall" -v r="$ROWS" -v f="$reference" -v u="$cpu" 'BEGIN {
-				printf "%-18s  %-27s  %9d  %9d  %9d  %6.2f  %5s\n", c, n, s, w, r * 1000 / s, f / s, u }'
+			awk -v c="$commit" -v n="$name" -v s="$server" -v w="$wall" -v r="$ROWS" -v f="$reference" -v u="$cpu" \
+				-v m="$(cut -d' ' -f1 "result.$way.$commit" | sort -n | sed -n '1p;$p' | paste -sd- | sed 's/-/…/')" 'BEGIN {
+				printf "%-18s  %-27s  %9d  %9d  %9d  %6.2f  %5s  %s\n", c, n, s, w, r * 1000 / s, f / s, u, m }'
 		done
 	done
-	printf '\ndaemon: peak RSS %s kB\n' "$(awk '/^VmHWM/ { print $2 }' "/proc/$daemon_pid/status")"
+	printf '\nload average of the last 5 minutes on %s processors: %s (a busy machine spoils the comparison)\n' \
+		"$(nproc)" "$(cut -d' ' -f2 /proc/loadavg)"
+	printf 'daemon: peak RSS %s kB\n' "$(awk '/^VmHWM/ { print $2 }' "/proc/$daemon_pid/status")"
 }
 
 # ---- kill -9 --------------------------------------------------------------------------------------------------------
@@ -230,6 +233,7 @@ measure_kills() {
 
 main() {
 	unset "${!PG@}"
+	export PSQL_PAGER=cat # nobody is there to leave a pager
 	servers_begin backfilld-bench
 	servers_run make -s -C "$root" -j "$(nproc)" >"$SERVERS_DIR/build.log" 2>&1 || {
 		cat "$SERVERS_DIR/build.log" >&2

@@ -273,6 +273,7 @@ farewell() {
 
 main() {
 	unset "${!PG@}"
+	export PSQL_PAGER=cat # nobody is there to leave a pager
 	"$root/packaging/deps.sh" || exit 1 # in the foreground: it may ask for a password
 	servers_begin backfilld-demo
 	build

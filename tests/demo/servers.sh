@@ -128,8 +128,11 @@ servers_forget() { # PID
 
 # For a farewell: the commands that end what runs, in order, and remove the folder.
 servers_end_commands() {
-	local i
-	for ((i = ${#SERVERS_PIDS[@]} - 1; i >= 0; i--)); do printf 'kill -%s %s; ' "${SERVERS_PIDS[$i]#*:}" "${SERVERS_PIDS[$i]%:*}"; done
+	local i pid
+	for ((i = ${#SERVERS_PIDS[@]} - 1; i >= 0; i--)); do
+		pid=${SERVERS_PIDS[$i]%:*}
+		printf 'kill -%s %s; tail -f --pid=%s /dev/null\n' "${SERVERS_PIDS[$i]#*:}" "$pid" "$pid"
+	done
 	printf 'rm -rf %s\n' "$SERVERS_DIR"
 }
 
