@@ -189,6 +189,16 @@ def test_a_client_that_leaves_before_the_answer(daemon):
     assert_alive(daemon)
 
 
+def test_init_is_finished_when_it_answers(pg, db, daemon, client):
+    """A script says init and submit in one breath."""
+    for _ in range(10):
+        pg.sql(db, "DROP SCHEMA backfill CASCADE")
+        wait_for(lambda: daemon.ctl_json("targets")[0]["control_tables"] == "missing", 10, "the daemon to notice")
+        assert "result" in client.call("target.init", target="main")
+        answer = client.call("job.list")["result"]
+        assert answer == {"jobs": [], "warnings": []}, answer
+
+
 def test_the_socket_is_not_for_everybody(daemon):
     mode = stat.S_IMODE(os.stat(daemon.socket).st_mode)
     assert mode & 0o007 == 0, oct(mode)

@@ -3,6 +3,7 @@
 import pytest
 
 from jobs import increment
+from server import execute
 from waiting import wait_for
 from writers import assert_exactly_once, create_counted_table
 
@@ -19,7 +20,7 @@ def job(pg, db, daemon):
 
 
 def finish(pg, db, daemon, job):
-    daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=2000", check=0)
+    wait_for(lambda: daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=2000").code == 0, 10, "the target to be up again")
     daemon.wait_done(job)
     assert_exactly_once(pg, db, ROWS)
     assert daemon.show(job)["batches"]["failed"] == 0
@@ -28,9 +29,8 @@ def finish(pg, db, daemon, job):
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_server_restart(pg, db, daemon, job, mode):
     for _ in range(2):
-        before = daemon.batches(job)
         pg.primary.restart(mode)
-        daemon.wait_batches(job, before + 1)
+        daemon.wait_batches(job, daemon.batches(job) + 1)
     finish(pg, db, daemon, job)
 
 
@@ -63,6 +63,19 @@ def test_backends_terminated_again_and_again(pg, db, daemon, job):
         before = daemon.batches(job)
         assert pg.terminate_backends_of(db) > 0
         daemon.wait_batches(job, before + 1)
+    finish(pg, db, daemon, job)
+
+
+def test_sigterm_while_a_batch_waits_for_a_lock(pg, db, daemon, job):
+    """The batch in flight ends or is cancelled; nothing of it is left half done."""
+    with pg.connect(db, autocommit=False) as site:
+        execute(site, "SELECT 1 FROM t FOR UPDATE")
+        wait_for(lambda: pg.sql(db, "SELECT 1 FROM pg_stat_activity WHERE usename = 'backfill' AND datname = current_database()"
+                                " AND wait_event_type = 'Lock'"), 10, "a batch that waits")
+        assert daemon.terminate() == 0
+        wait_for(lambda: not pg.sql(db, "SELECT 1 FROM pg_stat_activity WHERE usename = 'backfill' AND datname ="
+                                    " current_database()"), 10, "its backends to be gone")
+    daemon.start()
     finish(pg, db, daemon, job)
 
 

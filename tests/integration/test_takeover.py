@@ -43,6 +43,19 @@ def test_a_second_daemon_takes_over_a_stalled_one(pg, db, daemon, table, make_da
     assert daemon.state(job) == "completed"
 
 
+def test_another_host_goes_on_when_the_first_one_is_dead(pg, db, daemon, table, make_daemon):
+    job = counted()
+    other = make_daemon("other").start()
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 2)
+    daemon.kill9()
+    begin, done = time.monotonic(), daemon.batches(job)
+    daemon.wait_batches(job, done + 1)
+    assert time.monotonic() - begin < 6, "owner_timeout is 2 s"
+    other.wait_done(job)
+    assert_exactly_once(pg, db, ROWS)
+
+
 def test_a_living_owner_is_left_alone(pg, db, daemon, table, make_daemon):
     job = counted(delay="200ms")
     daemon.submit(job, "--start")

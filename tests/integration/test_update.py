@@ -218,6 +218,7 @@ def test_cancel_twice_keeps_what_is_committed(pg, db, daemon, table):
     assert counts[1] >= 200 and counts[0] > 0
     assert "already" in daemon.ctl("cancel", job.id, check=0).stdout
     assert daemon.ctl("wait", job.id).code == 4
+    assert daemon.ctl("pause", job.id).code == 64
     assert daemon.ctl("resume", job.id).code == 64 and daemon.ctl("start", job.id).code == 64
     holds_for(lambda: values(pg, db) == counts, 0.5, "nothing is written after cancel")
 
