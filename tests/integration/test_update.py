@@ -239,6 +239,8 @@ def test_a_failing_statement_pauses_with_the_reason_and_goes_on_after_repair(pg,
     daemon.wait_state(job, "paused")
     shown = daemon.show(job)
     assert "small" in shown["reason"] and shown["rows"]["changed"] == 500
+    failures = [event for event in daemon.ctl_json("events", job.id) if event["event"] == "batch.failed"]
+    assert len(failures) == 1 and daemon.log().count("pauses: ") == 1
     pg.sql(db, "ALTER TABLE t DROP CONSTRAINT small")
     daemon.ctl("resume", job.id, check=0)
     daemon.wait_done(job)

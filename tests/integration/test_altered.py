@@ -1,0 +1,51 @@
+"""The table changes under a running job: a pause that says so, never work on something else."""
+
+import pytest
+
+from jobs import increment
+from waiting import wait_for
+
+ROWS = 20000
+CREATE = f"""CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);
+    INSERT INTO t SELECT i, 0 FROM generate_series(1, {ROWS}) i; GRANT SELECT, UPDATE ON t TO backfill;"""
+
+
+@pytest.fixture
+def job(pg, db, daemon):
+    pg.sql(db, CREATE)
+    job = increment(batch={"delay": "20ms"})
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 2)
+    return job
+
+
+def test_another_table_of_the_same_name_is_not_touched(pg, db, daemon, job):
+    pg.sql(db, f"BEGIN; ALTER TABLE t RENAME TO t_old; {CREATE.replace('PRIMARY KEY', 'CONSTRAINT t_new PRIMARY KEY')} COMMIT")
+    reason = daemon.wait_state(job, "paused", 10)["reason"]
+    assert "public.t" in reason
+    assert pg.value(db, "SELECT count(*)::int FROM t WHERE n > 0") == 0
+
+
+def test_a_dropped_table_pauses(pg, db, daemon, job):
+    pg.sql(db, "DROP TABLE t")
+    assert "does not exist" in daemon.wait_state(job, "paused", 10)["reason"]
+
+
+def test_a_renamed_column_pauses_and_the_work_goes_on_after_repair(pg, db, daemon, job):
+    pg.sql(db, "ALTER TABLE t RENAME n TO m")
+    assert "does not exist" in daemon.wait_state(job, "paused", 10)["reason"]
+    pg.sql(db, "ALTER TABLE t RENAME m TO n")
+    daemon.ctl("resume", job.id, check=0)
+    daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=5000", check=0)
+    daemon.wait_done(job)
+    assert pg.sql(db, "SELECT n, count(*)::int FROM t GROUP BY n") == [(1, ROWS)]
+
+
+def test_a_revoked_privilege_pauses(pg, db, daemon, job):
+    pg.sql(db, "REVOKE UPDATE ON t FROM backfill")
+    assert "permission denied" in daemon.wait_state(job, "paused", 10)["reason"]
+
+
+def test_truncate_leaves_nothing_to_do(pg, db, daemon, job):
+    pg.sql(db, "TRUNCATE t")
+    wait_for(lambda: daemon.progress(job)[0] == "completed", 10, lambda: f"the end; {daemon.show(job)}")
