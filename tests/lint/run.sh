@@ -18,9 +18,10 @@ check() { # NAME COMMAND…
 	rm -f "$log"
 }
 
-mapfile -t c_files < <(git ls-files -co --exclude-standard '*.c' '*.h')
-mapfile -t sources < <(git ls-files -co --exclude-standard 'common/*.c' 'daemon/*.c' 'ctl/*.c')
-mapfile -t shell_files < <(git ls-files -co --exclude-standard '*.sh' .ci/run)
+. tests/lint/files.sh
+files '*.c' '*.h' && c_files=("${found[@]}")
+files 'common/*.c' 'daemon/*.c' 'ctl/*.c' && sources=("${found[@]}")
+files '*.sh' .ci/run && shell_files=("${found[@]}")
 
 # shellcheck disable=SC2317  # called through check
 tidy_all() {
