@@ -29,7 +29,7 @@ override CFLAGS += --coverage -O0 -U_FORTIFY_SOURCE
 override LDFLAGS += --coverage
 endif
 
-COMMON_SRC := $(wildcard \
+COMMON_SRC := \
 	common/catalogue.c \
 	common/duration.c \
 	common/edit_distance.c \
@@ -44,9 +44,9 @@ COMMON_SRC := $(wildcard \
 	common/mem.c \
 	common/rpc.c \
 	common/sqlcheck.c \
-	common/strbuf.c)
+	common/strbuf.c
 
-DAEMON_SRC := $(wildcard \
+DAEMON_SRC := \
 	daemon/base/clock.c \
 	daemon/base/config.c \
 	daemon/base/failpoint.c \
@@ -87,16 +87,16 @@ DAEMON_SRC := $(wildcard \
 	daemon/throttle/lag.c \
 	daemon/throttle/pace.c \
 	daemon/throttle/stop_file.c \
-	daemon/throttle/throttle.c)
+	daemon/throttle/throttle.c
 
-CTL_SRC := $(wildcard \
+CTL_SRC := \
 	ctl/arguments.c \
 	ctl/connect.c \
 	ctl/progress.c \
 	ctl/render_json.c \
 	ctl/render_table.c \
 	ctl/run.c \
-	ctl/views.c)
+	ctl/views.c
 
 UNIT_TESTS := $(sort $(wildcard tests/unit/test_*.c tests/sim/sim_*.c))
 SQL_FILES := $(sort $(wildcard sql/*/*.sql))
