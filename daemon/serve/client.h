@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 enum {
-	CLIENT_MAX_CALLS = 64,               /* under way for one client; more wait in its socket */
+	CLIENT_MAX_CALLS = 4,                /* under way for one client; more wait in its socket: a list may cost the loop 100 ms */
 	CLIENT_PAUSE_BYTES = 256 * 1024,     /* unread answers; above this we read no further requests */
 	CLIENT_DROP_BYTES = 4 * 1024 * 1024, /* unread answers; above this the client is dropped */
 	CLIENT_WATCHDOG_S = 10,              /* nothing read for this long while answers wait: dropped */
