@@ -8,11 +8,22 @@ import pytest
 
 from daemon import Daemon
 from server import Server
+from workspace import Workspace
 
 
 @pytest.fixture(scope="session")
-def pg():
-    server = Server()
+def workspace():
+    made = Workspace()
+    yield made
+    left = made.processes()
+    made.close()
+    assert not left, f"left running: {left}"
+    assert not os.path.exists(made.path)
+
+
+@pytest.fixture(scope="session")
+def pg(workspace):
+    server = Server(os.path.join(workspace.path, "pg"))
     try:
         server.create()
         yield server
@@ -29,9 +40,8 @@ def db(pg):
 
 
 @pytest.fixture
-def directory():
-    """Short, as a Unix socket's path must be."""
-    path = tempfile.mkdtemp(prefix="bd", dir="/tmp")
+def directory(workspace):
+    path = tempfile.mkdtemp(prefix="d", dir=workspace.path)
     os.chmod(path, 0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)

@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 
 import psycopg2
@@ -111,10 +110,9 @@ class Instance:
 class Server:
     """Primary and replica. Connections that `sql` uses are kept for each thread, role and database."""
 
-    def __init__(self):
-        self.directory = tempfile.mkdtemp(prefix="bf", dir="/tmp")
-        if os.geteuid() == 0:
-            shutil.chown(self.directory, "postgres", "postgres")
+    def __init__(self, directory):
+        self.directory = own_directory(directory)
+        os.chmod(directory, 0o755)  # its sockets are for every user's psql
         self.primary = Instance("primary", self.directory, self.directory)
         self.replica = Instance("replica", self.directory, self.directory)
         self._local = threading.local()
