@@ -7,6 +7,7 @@
 #include "daemon/job/change.h"
 #include "daemon/throttle/pace.h"
 
+#include <assert.h>
 #include <ev.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 enum {
 	LOOK_AGAIN_MS = 50, /* while held */
 	LONGEST_BACKOFF_MS = 2000,
+	RETRY_MS = 1000,
 	LONGEST_LOCK_WAIT_MS = 900, /* below deadlock_timeout's default of 1 s: which error comes first is not left to chance */
 	SHORTEST_LOCK_WAIT_MS = 20,
 	SHORTEST_STATEMENT_MS = 5000,
@@ -49,15 +51,34 @@ static void over(struct job *job) {
 	target_job_over(job->target, job);
 }
 
+struct asked_pause {
+	struct target *target;
+	char *job_id;
+};
+
+/* The change drops the job when it commits. When it does not, the job looks again and finds the same. */
 static void pause_done(void *context, const struct change_result *result) {
-	/* The change drops the job when it commits; when it does not, the next look finds the same error. */
-	(void)context, (void)result;
+	struct asked_pause *asked = context;
+	struct job *job = target_find_job(asked->target, asked->job_id);
+	if (job != NULL && !result->ok) {
+		job->pausing = false;
+		look_in_ms(job, RETRY_MS);
+	}
+	free(asked->job_id);
+	free(asked);
+}
+
+static void ask_for(struct job *job, enum job_request request, const char *reason) {
+	struct asked_pause *asked = mem_alloc(sizeof *asked);
+	*asked = (struct asked_pause){.target = job->target, .job_id = mem_dup(job->id)};
+	job->pausing = true;
+	change_state(job->target, job->id, request, "backfilld", reason, pause_done, asked);
 }
 
 /* The work itself asks for a pause: a person has to look. */
 static void pause_for(struct job *job, const char *reason) {
 	log_warning(job->object, "pauses: %s", reason);
-	change_state(job->target, job->id, JOB_PAUSE, "backfilld", reason, pause_done, NULL);
+	ask_for(job, JOB_PAUSE, reason);
 }
 
 static void completed(void *context, const struct transaction_result *result) {
@@ -99,7 +120,8 @@ static void complete(struct job *job) {
 	completion->job = job;
 	struct transaction *t = target_transaction(job->target, "complete");
 	job_count_time(job);
-	job_add_seen_step(job, t);
+	if (!job->seen_running) /* else it is on its way already */
+		job_add_seen_step(job, t);
 	struct statement *s = transaction_add(t, "complete", dialect_sql(dialect, "job_complete"), NULL, transaction_expect_one);
 	statement_add_text(s, job->id);
 	statement_add_text(s, target_host(job->target)->owner->name);
@@ -140,7 +162,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 		return;
 	case CLAIM_UNREADABLE:
 		log_error(job->object, "can't be read: %s", why);
-		change_state(job->target, job->id, JOB_FAIL, "backfilld", why, pause_done, NULL);
+		ask_for(job, JOB_FAIL, why);
 		return;
 	case CLAIM_BROKEN:
 		look_in_ms(job, 0); /* the link tells when it is up again; someone may wait for quiet */
@@ -264,6 +286,17 @@ static void refused(struct job *job, const struct batch_result *result) {
 	pause_for(job, reason);
 }
 
+static void changed(struct job *job) {
+	const struct shape_leaf *leaf = &job->claimed.shape->leaves[next_segment(job)->leaf];
+	char reason[400];
+	snprintf(reason, sizeof reason,
+	         "%s.%s is not the table that the job was submitted for (its oid was %" PRId64 "); nothing was done in it",
+	         leaf->schema, leaf->name, leaf->oid);
+	job->failed++;
+	target_event(job->target, "batch.failed", job->id, "backfilld", reason, NULL);
+	pause_for(job, reason);
+}
+
 static void batch_done(void *context, const struct batch_result *result) {
 	struct job *job = context;
 	job->batch = NULL;
@@ -279,6 +312,9 @@ static void batch_done(void *context, const struct batch_result *result) {
 		break;
 	case BATCH_UNKNOWN:
 		job->taken = false; /* the link reconnects, and the claim reads the checkpoint */
+		break;
+	case BATCH_CHANGED:
+		changed(job);
 		break;
 	case BATCH_REFUSED:
 		refused(job, result);
@@ -350,13 +386,14 @@ static void look(struct job *job) {
 		return;
 	ev_timer_stop(job->loop, &job->wake);
 	if (job->quieted) {
-		job_quiet_fn *quiet = job->quiet;
-		job->quiet = NULL;
-		if (quiet != NULL)
-			quiet(job->quiet_context);
+		/* What they start goes through the loop: the job is still there for the second. */
+		while (job->nquiet > 0) {
+			job->nquiet--;
+			job->quiet[job->nquiet].fn(job->quiet[job->nquiet].context);
+		}
 		return;
 	}
-	if (!job->up)
+	if (!job->up || job->pausing)
 		return;
 	if (job->reset_wanted) {
 		job->reset_wanted = false;
@@ -434,25 +471,26 @@ void job_free(struct job *job) {
 	link_free(job->link);
 	throttle_unuse(target_throttle(job->target));
 	claimed_clear(&job->claimed);
-	job_quiet_fn *quiet = job->quiet;
-	void *quiet_context = job->quiet_context;
 	free(job->id);
+	job->id = NULL;
+	struct job gone = *job;
 	free(job);
-	if (quiet != NULL)
-		quiet(quiet_context); /* quieter than this it gets not */
+	while (gone.nquiet-- > 0)
+		gone.quiet[gone.nquiet].fn(gone.quiet[gone.nquiet].context); /* quieter than this it gets not */
 }
 
 void job_quiet(struct job *job, job_quiet_fn *quiet, void *context) {
-	job->quieted = true;
-	job->quiet = quiet;
-	job->quiet_context = context;
+	job->quieted++;
+	assert(job->nquiet < (int)(sizeof job->quiet / sizeof *job->quiet));
+	job->quiet[job->nquiet].fn = quiet;
+	job->quiet[job->nquiet++].context = context;
 	if (!in_flight(job))
 		look_in_ms(job, 0);
 }
 
 void job_unquiet(struct job *job) {
-	job->quieted = false;
-	job->quiet = NULL;
+	if (job->quieted > 0) /* not so for a job that came when the others were asked already */
+		job->quieted--;
 	job_wake(job);
 }
 

@@ -19,8 +19,8 @@ const char *job_id(const struct job *job);
 void job_wake(struct job *job);
 
 /*
- * No further batch starts; `quiet` is called once none is in flight (from the loop, or at once). Only one at a time.
- * job_unquiet lets it go on.
+ * No further batch starts; `quiet` is called once none is in flight (from the loop, or at once). A change of
+ * state and the orderly end may both ask; it goes on when each has called job_unquiet.
  */
 typedef void job_quiet_fn(void *context);
 void job_quiet(struct job *job, job_quiet_fn *quiet, void *context);

@@ -28,6 +28,7 @@ struct job {
 	struct freeze *freeze;
 	struct batch *batch;
 	bool completing, over;
+	bool pausing; /* has asked to be paused: starts nothing meanwhile */
 
 	ev_timer wake; /* the next look */
 	ev_timer seen; /* tells the control tables that we live */
@@ -50,9 +51,13 @@ struct job {
 	int64_t counted_us, running_us, held_us;
 	int64_t failed, retried, split;
 
-	job_quiet_fn *quiet;
-	void *quiet_context;
-	bool quieted;
+	/* Who waits for quiet: a change of state and the orderly end, perhaps both. */
+	struct {
+		job_quiet_fn *fn;
+		void *context;
+	} quiet[2];
+	int nquiet;
+	int quieted; /* how many asked for it and have not taken it back */
 
 	void (*released)(void *context);
 	void *released_context;
