@@ -136,6 +136,19 @@ static void add_from(struct strbuf *b, const struct shape_leaf *leaf) {
 	add_relation(b, leaf->schema, leaf->name);
 }
 
+/* A constant that the server resolves when it plans: which relation the name means now. */
+static void add_oid(struct strbuf *b, const struct shape_leaf *leaf) {
+	autostrbuf name = {0};
+	add_relation(&name, leaf->schema, leaf->name);
+	strbuf_add(b, ", '");
+	for (const char *c = name.data; *c != '\0'; c++) {
+		if (*c == '\'')
+			strbuf_add(b, "'");
+		strbuf_add_n(b, c, 1);
+	}
+	strbuf_add(b, "'::regclass::oid::bigint");
+}
+
 static char *last_key(const struct table_shape *shape, const struct shape_leaf *leaf) {
 	autostrbuf b = {0};
 	strbuf_add(&b, "SELECT ");
@@ -151,18 +164,21 @@ static char *boundary(const struct table_shape *shape, const struct shape_leaf *
 	autostrbuf b = {0};
 	strbuf_add(&b, "SELECT ");
 	add_key_list(&b, shape, "");
+	add_oid(&b, leaf);
 	add_from(&b, leaf);
 	strbuf_add(&b, " WHERE ");
 	size_t parameter = add_range(&b, shape, NULL, has_after);
 	strbuf_add(&b, " ORDER BY ");
 	add_key_list(&b, shape, "");
-	strbuf_printf(&b, " OFFSET $%zu::bigint LIMIT 1", parameter);
+	strbuf_printf(&b, " OFFSET $%zu::bigint LIMIT 2", parameter);
 	return strbuf_take(&b);
 }
 
 static char *count(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
 	autostrbuf b = {0};
-	strbuf_add(&b, "SELECT count(*) FROM (SELECT 1");
+	strbuf_add(&b, "SELECT count(*)");
+	add_oid(&b, leaf);
+	strbuf_add(&b, " FROM (SELECT 1");
 	add_from(&b, leaf);
 	strbuf_add(&b, " WHERE ");
 	size_t parameter = add_range(&b, shape, NULL, has_after);

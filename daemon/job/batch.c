@@ -16,6 +16,7 @@ struct batch {
 	void *context;
 	struct batch_result result;
 	bool bounded; /* the boundary look-up found the window's end */
+	bool changed; /* the leaf is another table now */
 	char *boundary_sql, *count_sql, *work_sql;
 	int64_t started_us, work_started_us;
 };
@@ -41,14 +42,31 @@ static bool prepare_boundary(void *context, struct statement *statement) {
 	return true;
 }
 
+static const struct shape_leaf *leaf_of(const struct batch_request *request) {
+	return &request->shape->leaves[request->segment->leaf];
+}
+
+/* Renamed, dropped and made anew: the work was never meant for that table. */
+static bool check_oid(struct batch *batch, const char *oid) {
+	batch->changed = strtoll(oid, NULL, 10) != leaf_of(&batch->request)->oid;
+	return !batch->changed;
+}
+
 static bool absorb_boundary(void *context, const struct engine_result *result) {
 	struct batch *batch = context;
-	batch->bounded = result->nrows == 1;
+	size_t nkey = batch->request.shape->nkey;
+	batch->bounded = result->nrows > 0;
 	if (!batch->bounded)
 		return true;
+	if (!check_oid(batch, engine_value(result, 0, (int)nkey)))
+		return false;
+	if (result->nrows == 1) { /* no row behind it: the segment ends with this window */
+		window_from_rest(&batch->result.window, batch->request.segment, batch->request.rows);
+		return true;
+	}
 	struct plan_key key = {0};
-	for (int i = 0; i < result->ncolumns; i++)
-		key.values[key.n++] = mem_dup(engine_value(result, 0, i));
+	for (size_t i = 0; i < nkey; i++)
+		key.values[key.n++] = mem_dup(engine_value(result, 0, (int)i));
 	window_from_boundary(&batch->result.window, &key, batch->request.rows);
 	plan_key_clear(&key);
 	return true;
@@ -67,6 +85,8 @@ static bool prepare_count(void *context, struct statement *statement) {
 
 static bool absorb_count(void *context, const struct engine_result *result) {
 	struct batch *batch = context;
+	if (!check_oid(batch, engine_value(result, 0, 1)))
+		return false;
 	int64_t left = strtoll(engine_value(result, 0, 0), NULL, 10);
 	window_from_rest(&batch->result.window, batch->request.segment, left);
 	return true;
@@ -120,7 +140,7 @@ static void ended(void *context, const struct transaction_result *result) {
 		r->end = BATCH_COMMITTED;
 		break;
 	case TRANSACTION_DECLINED:
-		r->end = BATCH_FENCED;
+		r->end = batch->changed ? BATCH_CHANGED : BATCH_FENCED;
 		break;
 	case TRANSACTION_REFUSED:
 		r->end = BATCH_REFUSED;
@@ -140,7 +160,7 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 	*batch = (struct batch){.request = *request, .done = done, .context = context, .started_us = clock_monotonic_us()};
 
 	const struct dialect *dialect = request->dialect;
-	const struct shape_leaf *leaf = &request->shape->leaves[request->segment->leaf];
+	const struct shape_leaf *leaf = leaf_of(request);
 	bool has_behind = segment_behind(request->segment)->n > 0;
 	batch->boundary_sql = dialect->boundary(request->shape, leaf, has_behind);
 	batch->count_sql = dialect->count(request->shape, leaf, has_behind);

@@ -391,7 +391,7 @@ static void explain_leaf(struct preflight *p) {
 }
 
 static void got_end(struct preflight *p, const struct engine_result *result) {
-	if (result->nrows == 1) {
+	if (result->nrows > 0) {
 		keep_key(p, KEY_END, result);
 	} else { /* fewer rows than a batch: the last one is the end */
 		for (size_t i = 0; i < p->shape->nkey; i++)
@@ -401,7 +401,7 @@ static void got_end(struct preflight *p, const struct engine_result *result) {
 }
 
 static void got_first(struct preflight *p, const struct engine_result *result) {
-	if (result->nrows != 1) { /* deleted meanwhile */
+	if (result->nrows == 0) { /* deleted meanwhile */
 		p->empty = true;
 		clear_keys(p);
 		explain_leaf(p);

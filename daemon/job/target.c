@@ -177,6 +177,7 @@ static void status_ended(void *context, const struct transaction_result *result)
 void target_refresh(struct target *target) {
 	if (!target->up)
 		return;
+	target->ever_looked = false; /* whoever awaits the target now awaits this look */
 	struct transaction *t = transaction_new("status", NULL);
 	transaction_add(t, "status", dialect_sql(target->engine->dialect, "status"), NULL, absorb_status);
 	target_run(target, t, target, status_ended);

@@ -70,27 +70,42 @@ static void init_link_changed(void *context, bool up, const char *why) {
 	(void)context, (void)up, (void)why;
 }
 
+static void init_bury(struct init *init) {
+	ev_timer_init(&init->bury, on_bury, 0., 0.);
+	init->bury.data = init;
+	ev_timer_start(init->commands->host.targets->loop, &init->bury);
+}
+
+/* The daemon itself has seen the new tables: whoever reads the answer may go on with them. */
+static void init_seen(void *context) {
+	struct init *init = context;
+	const char *name = target_config(init->target)->name;
+	struct error err;
+	if (target_ready(init->target, &err)) {
+		autofree char *message = mem_printf("target %s: control tables are ready", name);
+		call_reply(init->call, json_pack("{s:s, s:s}", "target", name, "message", message));
+	} else {
+		error_prefix(&err, "the control tables were made, but");
+		call_fail(init->call, &err);
+	}
+	init_bury(init);
+}
+
 static void init_ended(void *context, const struct transaction_result *result) {
 	struct init *init = context;
 	const char *name = target_config(init->target)->name;
 	if (result->end == TRANSACTION_COMMITTED) {
 		target_refresh(init->target);
-		char message[300];
-		snprintf(message, sizeof message, "target %s: control tables are ready", name);
-		call_reply(init->call, json_pack("{s:s, s:s}", "target", name, "message", message));
-	} else {
-		struct error err;
-		bool away = result->end == TRANSACTION_LOST || result->end == TRANSACTION_UNKNOWN;
-		error_set(&err, away ? ERROR_TRY_AGAIN : ERROR_CONFIG, "init of target %s: %s", name, result->message);
-		if (result->error == ENGINE_ERROR_PRIVILEGE)
-			error_hint(&err, "set admin_url to a role that may create the schema, or let one run: backfillctl init %s --print",
-			           name);
-		call_fail(init->call, &err);
+		target_await(init->target, init_seen, init);
+		return;
 	}
-	struct ev_loop *loop = init->commands->host.targets->loop;
-	ev_timer_init(&init->bury, on_bury, 0., 0.);
-	init->bury.data = init;
-	ev_timer_start(loop, &init->bury);
+	struct error err;
+	bool away = result->end == TRANSACTION_LOST || result->end == TRANSACTION_UNKNOWN;
+	error_set(&err, away ? ERROR_TRY_AGAIN : ERROR_CONFIG, "init of target %s: %s", name, result->message);
+	if (result->error == ENGINE_ERROR_PRIVILEGE)
+		error_hint(&err, "set admin_url to a role that may create the schema, or let one run: backfillctl init %s --print", name);
+	call_fail(init->call, &err);
+	init_bury(init);
 }
 
 /* The worker's role is known once the daemon has connected as it. */
