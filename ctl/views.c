@@ -191,7 +191,8 @@ static void add_batches(const json_t *job, struct strbuf *out) {
 	autofree char *split = count_of(job, "batches.split");
 	autofree char *last = count_of(job, "batches.last_id");
 	autofree char *size = mem_printf("%s rows, took %s, then %s pause", rows, ms, delay);
-	add_line(out, "Batch", size);
+	if (json_is_number(lookup(job, "batch.rows"))) /* only the owner knows */
+		add_line(out, "Batch", size);
 	autofree char *text =
 		mem_printf("%s committed (last id %s), %s failed, %s retried, %s split", committed, last, failed, retried, split);
 	add_line(out, "Batches", text);

@@ -313,7 +313,7 @@ void change_stop_all(struct target *target, const char *actor, const char *why, 
 	change->changes = target_changes(target);
 	change->stop_all = true;
 	change->actor = mem_dup(actor);
-	change->reason = mem_dup(why);
+	change->reason = mem_printf("emergency stop: %s", why);
 	change->done = done;
 	change->context = context;
 	enqueue(change);
