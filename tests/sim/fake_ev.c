@@ -44,7 +44,7 @@ static int random_below(int n) {
 	return (int)(random_next() % (uint64_t)n);
 }
 
-static double random_between(double low, double high) {
+__attribute__((unused)) static double random_between(double low, double high) {
 	return low + (high - low) * (double)(random_next() >> 11) / 9007199254740992.0;
 }
 
@@ -129,7 +129,7 @@ void ev_io_stop(struct ev_loop *loop, ev_io *w) {
 	(void)loop, (void)w;
 }
 
-static void fake_ev_stall(struct ev_loop *loop, double seconds) {
+__attribute__((unused)) static void fake_ev_stall(struct ev_loop *loop, double seconds) {
 	loop->stalled_until = fake_now_s + seconds;
 }
 
