@@ -23,7 +23,6 @@ struct change {
 	size_t not_quiet; /* local jobs with a batch still in flight */
 	const struct job_transition *transition;
 	int64_t epoch;
-	bool stop_flag; /* found set: nothing may start */
 	struct pending_event **events;
 	size_t nevents;
 	struct transaction *transaction; /* while it runs: events are added to it as rows come */
@@ -238,6 +237,7 @@ static void run_stop(struct change *change) {
 	struct statement *s = transaction_add(t, "flag", dialect_sql(dialect, "stop_flag"), NULL, NULL);
 	statement_add_text(s, flag);
 	statement_add_text(s, change->reason);
+	transaction_add(t, "lock", dialect_sql(dialect, "stop_lock"), NULL, NULL);
 	s = transaction_add(t, "jobs", dialect_sql(dialect, "stop_jobs"), NULL, absorb_stopped);
 	statement_add_text(s, "emergency stop");
 	transaction_add(t, "segments", dialect_sql(dialect, "stop_segments"), NULL, NULL);

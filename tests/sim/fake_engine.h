@@ -89,7 +89,6 @@ struct fake_db {
 		int lose, refuse, slow, refuse_connect, slow_terminate;
 	} faults;
 
-	bool passed_over[FAKE_JOBS], strict;
 	/* What the simulation breaks on purpose, to see that it would notice; bits of FAKE_BREAK_…. */
 	unsigned broken;
 	long statements, commits, lost_commits, lock_waits, lock_timeouts, checkpoints, fenced, terminated;

@@ -4,8 +4,7 @@
  * with every row worked on exactly once, and what must hold at each commit is checked there (fake_engine.c).
  *
  * RUNS=n sets how many runs there are; SEED=n is the first one's seed, the others count on from it. A run that fails
- * prints its seed: SEED=that RUNS=1 repeats it, VERBOSE=1 with the log. STRICT=1 also checks what is known to be open
- * (passed_over).
+ * prints its seed: SEED=that RUNS=1 repeats it, VERBOSE=1 with the log.
  *
  * BREAK=bits breaks the fake database on purpose (FAKE_BREAK_…). With SEED=1 these are found: the checkpoint without its
  * test of the epoch (1; run 66: a batch commits after a pause), a claim that does not raise the segments' fence (16; run
@@ -189,14 +188,6 @@ static ev_timer world;
 static bool healing;
 static double pace_s; /* how far apart disturbances are, at most */
 
-/* Running, but fenced for good, after a stop that passed over a resume (see passed_over): a person pauses and resumes. */
-static bool left_stopped(int job) {
-	for (int i = 0; i < fake.nleaves[job]; i++)
-		if (fake.leaves[job][i].segment.committed.stopped)
-			return true;
-	return false;
-}
-
 static void heal_job(int job) {
 	const char *state = fake.jobs[job].committed.state;
 	if (strcmp(state, "pending") == 0)
@@ -205,8 +196,6 @@ static void heal_job(int job) {
 		request_change(job, JOB_RESUME);
 	else if (strcmp(state, "failed") == 0)
 		request_change(job, JOB_RETRY);
-	else if (healing && left_stopped(job))
-		request_change(job, JOB_PAUSE);
 }
 
 static void disturb_job(int job) {
@@ -345,7 +334,6 @@ static void make_world(uint64_t seed) {
 	fake_db_start();
 	const char *broken = getenv("BREAK");
 	fake.broken = broken != NULL ? (unsigned)strtoul(broken, NULL, 0) : 0;
-	fake.strict = getenv("STRICT") != NULL;
 	fake.njobs = once_in(3) ? FAKE_JOBS : 1;
 	for (int i = 0; i < fake.njobs; i++)
 		make_job(i);

@@ -1,0 +1,155 @@
+/* fake_dialect.c: the statements that are put together for each job, and the table of all. Included by fake_engine.c. */
+/* --- the batch's own statements: "boundary JOB LEAF after?" --- */
+
+struct range {
+	struct fake_leaf *leaf;
+	int first, last; /* indices of rows in (after, through]; last < first: none */
+	int next_param;
+};
+
+static struct range range_of(const struct request *r) {
+	int job, leaf, has_after;
+	if (sscanf(r->sql, "%*s %d %d %d", &job, &leaf, &has_after) != 3)
+		abort();
+	struct range range = {.leaf = &fake.leaves[job][leaf], .next_param = has_after + 2};
+	int after = has_after ? (int)number_of(r, 1) : 0, through = (int)number_of(r, has_after + 1);
+	while (range.first < range.leaf->nrows && range.leaf->rows[range.first].key <= after)
+		range.first++;
+	range.last = range.first - 1;
+	while (range.last + 1 < range.leaf->nrows && range.leaf->rows[range.last + 1].key <= through)
+		range.last++;
+	return range;
+}
+
+static enum step do_boundary(struct fake_session *s, struct request *r, struct answer *a) {
+	(void)s;
+	struct range range = range_of(r);
+	int64_t offset = number_of(r, range.next_param);
+	/* The window's last row and the one behind it. */
+	for (int64_t i = range.first + offset; i <= range.last && i <= range.first + offset + 1; i++)
+		add_row(a, 2), add_int(a, range.leaf->rows[i].key), add_int(a, FAKE_OID);
+	return STEP_DONE;
+}
+
+static enum step do_count(struct fake_session *s, struct request *r, struct answer *a) {
+	(void)s;
+	struct range range = range_of(r);
+	int64_t count = range.last - range.first + 1, limit = number_of(r, range.next_param);
+	add_row(a, 2), add_int(a, count < limit ? count : limit), add_int(a, FAKE_OID);
+	return STEP_DONE;
+}
+
+static enum step do_work(struct fake_session *s, struct request *r, struct answer *a) {
+	struct range range = range_of(r);
+	for (int i = range.first; i <= range.last; i++)
+		if (!take(s, HELD(&range.leaf->rows[i])))
+			return STEP_WAIT;
+	for (int i = range.first; i <= range.last; i++) {
+		range.leaf->rows[i].current++;
+		if ((fake.broken & FAKE_BREAK_SPLIT) != 0)
+			range.leaf->rows[i].committed = range.leaf->rows[i].current;
+	}
+	a->affected = range.last - range.first + 1;
+	return STEP_DONE;
+}
+
+static enum step do_last_key(struct fake_session *s, struct request *r, struct answer *a) {
+	(void)s;
+	int job, leaf;
+	if (sscanf(r->sql, "%*s %d %d", &job, &leaf) != 2)
+		abort();
+	int nrows = fake.leaves[job][leaf].nrows;
+	if (nrows > 0)
+		add_row(a, 1), add_int(a, fake.leaves[job][leaf].rows[nrows - 1].key);
+	return STEP_DONE;
+}
+
+static char *dialect_begin(const struct table_shape *shape, const struct dialect_session *session) {
+	(void)shape;
+	return mem_printf("begin %lld", (long long)session->lock_timeout_ms);
+}
+
+static char *dialect_last_key(const struct table_shape *shape, const struct shape_leaf *leaf) {
+	return mem_printf("last_key %s %s", shape->name, leaf->name);
+}
+
+static char *dialect_boundary(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	return mem_printf("boundary %s %s %d", shape->name, leaf->name, has_after);
+}
+
+static char *dialect_count(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	return mem_printf("count %s %s %d", shape->name, leaf->name, has_after);
+}
+
+static char *dialect_work(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf,
+                          bool has_after) {
+	(void)job;
+	return mem_printf("work %s %s %d", shape->name, leaf->name, has_after);
+}
+
+static const struct dialect fake_dialect = {
+	.name = "postgres", /* so that dialect_sql() finds the real texts */
+	.schema_version = 1,
+	.begin = dialect_begin,
+	.begin_read = dialect_begin,
+	.last_key = dialect_last_key,
+	.boundary = dialect_boundary,
+	.count = dialect_count,
+	.work = dialect_work,
+};
+
+static const struct {
+	const char *name;
+	statement_fn *fn;
+} fixed[] =
+	{
+		{"control_begin", do_begin},
+		{"status", do_status},
+		{"meta", do_meta},
+		{"poll", do_poll},
+		{"claim_lock", do_claim_lock},
+		{"claim_end_backend", do_claim_end_backend},
+		{"claim_take", do_claim_take},
+		{"claim_segments", do_claim_segments},
+		{"freeze_wait", do_freeze_wait},
+		{"freeze_lock", do_freeze_lock},
+		{"freeze_segment", do_freeze_segment},
+		{"freeze_done", do_freeze_done},
+		{"checkpoint", do_checkpoint},
+		{"job_complete", do_job_complete},
+		{"owner_seen", do_owner_seen},
+		{"owner_release", do_owner_release},
+		{"job_lock", do_job_lock},
+		{"job_set_state", do_job_set_state},
+		{"job_set_segments", do_job_set_segments},
+		{"job_set_settings", do_job_set_settings},
+		{"stop_flag", do_stop_flag},
+		{"stop_lock", do_stop_lock},
+		{"stop_jobs", do_stop_jobs},
+		{"stop_segments", do_stop_segments},
+		{"stop_clear", do_stop_clear},
+		{"event_insert", do_event_insert},
+		{"blockers", do_blockers},
+		{"cancel_backend", do_cancel_backend},
+		{"heartbeat_write", do_nothing},
+		{"heartbeat_standbys", do_nothing},
+},
+  own[] = {
+	  {"begin", do_begin}, {"boundary", do_boundary}, {"count", do_count}, {"work", do_work}, {"last_key", do_last_key},
+};
+enum { NFIXED = sizeof fixed / sizeof *fixed, NOWN = sizeof own / sizeof *own };
+static const char *fixed_texts[NFIXED];
+
+static statement_fn *statement_of(const char *sql) {
+	for (size_t i = 0; i < NFIXED; i++) {
+		if (fixed_texts[i] == NULL)
+			fixed_texts[i] = dialect_sql(&fake_dialect, fixed[i].name);
+		if (strcmp(sql, fixed_texts[i]) == 0)
+			return fixed[i].fn;
+	}
+	for (size_t i = 0; i < NOWN; i++)
+		if (starts_with(sql, own[i].name))
+			return own[i].fn;
+	fprintf(stderr, "the fake engine does not know this statement: %s\n", sql);
+	abort();
+}
