@@ -33,7 +33,7 @@ struct link {
 	struct errand *first, **last;
 	ev_timer retry;   /* the pause before the next try */
 	ev_timer kick;    /* starts a queued errand from the loop, never inside link_run */
-	ev_timer give_up; /* the first waiting errand's patience */
+	ev_timer give_up; /* the shortest patience of those that wait */
 	double pause_s;
 	char why[320];
 };
@@ -128,16 +128,36 @@ static void on_kick(struct ev_loop *loop, ev_timer *timer, int events) {
 static void on_give_up(struct ev_loop *loop, ev_timer *timer, int events) {
 	(void)events;
 	struct link *link = timer->data;
-	struct errand *expired = NULL;
-	if (link->conn == NULL && link->first != NULL && link->first->give_up_at <= ev_now(loop)) {
-		expired = link->first;
-		link->first = expired->next;
-		if (link->first == NULL)
-			link->last = &link->first;
+	struct errand *expired = NULL, **last_expired = &expired;
+	struct errand **at = &link->first;
+	while (link->conn == NULL && *at != NULL) {
+		struct errand *errand = *at;
+		if (errand->give_up_at > ev_now(loop)) {
+			at = &errand->next;
+			continue;
+		}
+		*at = errand->next;
+		errand->next = NULL;
+		*last_expired = errand;
+		last_expired = &errand->next;
 	}
+	if (link->conn == NULL)
+		link->last = at;
 	schedule(link);
-	if (expired != NULL)
-		end_lost(expired, link->why[0] != '\0' ? link->why : "not connected yet");
+	autofree char *why = mem_dup(link->why[0] != '\0' ? link->why : "not connected yet");
+	while (expired != NULL) { /* last: what they call may free the link */
+		struct errand *errand = expired;
+		expired = errand->next;
+		end_lost(errand, why);
+	}
+}
+
+static double first_give_up(const struct link *link) {
+	double first = link->first->give_up_at;
+	for (const struct errand *errand = link->first->next; errand != NULL; errand = errand->next)
+		if (errand->give_up_at < first)
+			first = errand->give_up_at;
+	return first;
 }
 
 static void schedule(struct link *link) {
@@ -149,7 +169,7 @@ static void schedule(struct link *link) {
 		ev_timer_set(&link->kick, 0., 0.);
 		ev_timer_start(link->loop, &link->kick);
 	} else if (link->conn == NULL) {
-		double left = link->first->give_up_at - ev_now(link->loop);
+		double left = first_give_up(link) - ev_now(link->loop);
 		ev_timer_set(&link->give_up, left > 0 ? left : 0., 0.);
 		ev_timer_start(link->loop, &link->give_up);
 	}
