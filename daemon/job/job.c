@@ -250,7 +250,9 @@ static void try_again(struct job *job, const char *why) {
 	if (job->tries >= JOB_TRIES_BEFORE_HOLD && job->hold[0] == '\0')
 		job_hold(job, "locks", why);
 	log_debug(job->object, "batch rolled back, try %d: %s", job->tries, why);
-	look_in_ms(job, backoff * (0.5 + drand48()));
+	backoff *= 0.5 + drand48();
+	job->rest_until_us = clock_monotonic_us() + (int64_t)(backoff * 1000); /* whoever wakes it before then, in vain */
+	look_in_ms(job, backoff);
 }
 
 static void refused(struct job *job, const struct batch_result *result) {
