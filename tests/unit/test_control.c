@@ -2,6 +2,7 @@
  * control: a real loop and a real socket in a temporary directory. The clients are plain sockets of this thread; the
  * loop turns between their steps.
  */
+#include "daemon/serve/client.h"
 #include "daemon/serve/control.h"
 
 #include "common/mem.h"
@@ -221,10 +222,10 @@ static void many_calls_under_way_wait_their_turn(void **state) {
 	for (int i = 0; i < 100; i++)
 		strbuf_printf(&text, "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"job.pause\"}\n", i);
 	put(f, fd, text.data);
-	assert_int_equal(f->nkept, 64);
+	assert_int_equal(f->nkept, CLIENT_MAX_CALLS);
 	for (size_t i = 0; i < f->nkept; i++) {
 		call_reply(f->kept[i], NULL);
-		assert_true(f->nkept <= 64 + i + 1);
+		assert_true(f->nkept <= CLIENT_MAX_CALLS + i + 1);
 		turn(f);
 	}
 	assert_int_equal(f->nkept, 100);
