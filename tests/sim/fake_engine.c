@@ -1,9 +1,12 @@
-/* fake_engine.c: the wire between daemon and fake database, and the engine that the job layer sees. */
+/*
+ * fake_engine.c: the wire between daemon and fake database, and the engine that the job layer sees. One program is one
+ * file's worth of statics: the parts are included, each on the ones before it.
+ */
+/* clang-format off */
 #include "tests/sim/fake_server.c"
-/* Each on the one before. */
 #include "tests/sim/fake_statements.c"
-/* … */
 #include "tests/sim/fake_dialect.c"
+/* clang-format on */
 
 /* --- the wire --- */
 
