@@ -544,6 +544,10 @@ const char *target_worker(const struct target *target) {
 	return target->worker;
 }
 
+const char *target_database(const struct target *target) {
+	return target->database;
+}
+
 struct changes *target_changes(const struct target *target) {
 	return target->changes;
 }

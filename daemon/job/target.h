@@ -42,6 +42,9 @@ struct throttle *target_throttle(const struct target *target);
 /* The role that the daemon works as; NULL before the first connection. */
 const char *target_worker(const struct target *target);
 
+/* The database's name, as the server says it; NULL before the first connection. */
+const char *target_database(const struct target *target);
+
 /* Can the control tables be used? Otherwise err says what to do (ERROR_TRY_AGAIN, ERROR_CONFIG). */
 bool target_ready(const struct target *target, struct error *err);
 /* Not known yet: the first connection is still being made. */

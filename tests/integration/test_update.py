@@ -323,3 +323,16 @@ def test_two_jobs_on_one_daemon(pg, db, daemon, table):
     daemon.ctl("wait", *[job.id for job in jobs], "--timeout", "60s", check=0)
     assert values(pg, db) == {1: 1000}
     assert pg.sql(db, "SELECT n, count(*) FROM u GROUP BY n") == [(1, 1000)]
+
+
+def test_production_asks_for_the_database_s_name(pg, db, make_daemon, table):
+    daemon = make_daemon(target={"environment": "production"}).start().init()
+    job = increment()
+    result = daemon.submit(job, check=65)
+    assert "production" in result.stderr and "--confirm" in result.stderr
+    result = daemon.submit(job, "--confirm", "elsewhere", check=65)
+    assert db in result.stderr and "elsewhere" in result.stderr
+    assert daemon.ctl_json("list") == []
+    daemon.submit(job, "--confirm", db, "--start")
+    daemon.wait_done(job)
+    assert values(pg, db) == {1: 1000}
