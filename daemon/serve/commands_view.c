@@ -1,5 +1,6 @@
 #include "common/mem.h"
 #include "daemon/job/job.h"
+#include "daemon/job/job_state.h"
 #include "daemon/serve/commands_internal.h"
 
 #include <stdlib.h>
@@ -52,8 +53,15 @@ static void listed(void *context, json_t *rows, json_t *warnings, const struct e
 }
 
 void command_list(struct commands *commands, struct call *call) {
-	const char *target = call_string(call, "target");
+	const char *target = call_string(call, "target"), *state = call_string(call, "state");
 	struct error err;
+	enum job_state known;
+	if (state != NULL && !job_state_parse(state, &known)) {
+		error_set(&err, ERROR_USAGE, "there is no state %s", state);
+		error_hint(&err, "pending, running, paused, completed, failed, cancelled, rolled_back");
+		call_fail(call, &err);
+		return;
+	}
 	if (target != NULL && scheduler_find_target(commands->scheduler, target) == NULL) {
 		error_set(&err, ERROR_USAGE, "there is no target %s", target);
 		error_hint(&err, "`backfillctl targets` lists them");
@@ -62,7 +70,7 @@ void command_list(struct commands *commands, struct call *call) {
 	}
 	struct listing *listing = mem_alloc(sizeof *listing);
 	*listing = (struct listing){.commands = commands, .call = call};
-	struct gather_question question = {.sql = "job_list", .params = {NULL, call_string(call, "state")}, .only_target = target};
+	struct gather_question question = {.sql = "job_list", .params = {NULL, state}, .only_target = target};
 	gather_start(commands->scheduler, &question, listed, listing);
 }
 

@@ -336,3 +336,8 @@ def test_production_asks_for_the_database_s_name(pg, db, make_daemon, table):
     daemon.submit(job, "--confirm", db, "--start")
     daemon.wait_done(job)
     assert values(pg, db) == {1: 1000}
+
+
+def test_list_refuses_a_state_that_does_not_exist(daemon):
+    result = daemon.ctl("list", "--state", "bogus", check=64)
+    assert "bogus" in result.stderr and "paused" in result.stderr
