@@ -1,5 +1,6 @@
 #include "common/catalogue.h"
 
+#include "common/edit_distance.h"
 #include "common/mem.h"
 #include "common/strbuf.h"
 
@@ -211,38 +212,14 @@ const struct catalogue_command *catalogue_find_method(const char *method) {
 	return NULL;
 }
 
-enum { NEAREST_MAX_LENGTH = 32, NEAREST_MAX_DISTANCE = 2 };
-
-static size_t least(size_t a, size_t b) {
-	return a < b ? a : b;
-}
-
-/* Letters added, left out, replaced or swapped with their neighbour; both are at most NEAREST_MAX_LENGTH long. */
-static size_t edit_distance(const char *a, const char *b) {
-	size_t d[NEAREST_MAX_LENGTH + 1][NEAREST_MAX_LENGTH + 1];
-	size_t rows = strlen(a);
-	size_t columns = strlen(b);
-	for (size_t i = 0; i <= rows; i++)
-		d[i][0] = i;
-	for (size_t j = 0; j <= columns; j++)
-		d[0][j] = j;
-	for (size_t i = 1; i <= rows; i++) {
-		for (size_t j = 1; j <= columns; j++) {
-			size_t replaced = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-			d[i][j] = least(replaced, least(d[i - 1][j], d[i][j - 1]) + 1);
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
-		}
-	}
-	return d[rows][columns];
-}
+enum { NEAREST_MAX_DISTANCE = 2 };
 
 const struct catalogue_command *catalogue_nearest(const char *name) {
 	size_t length = strlen(name);
-	if (length < 2 || length > NEAREST_MAX_LENGTH)
+	if (length < 2)
 		return NULL;
 	const struct catalogue_command *nearest = NULL;
-	size_t best = least(NEAREST_MAX_DISTANCE, length / 2) + 1;
+	size_t best = (length / 2 < NEAREST_MAX_DISTANCE ? length / 2 : NEAREST_MAX_DISTANCE) + 1;
 	for (const struct catalogue_command *c = catalogue; c->name != NULL; c++) {
 		size_t distance = edit_distance(name, c->name);
 		if (strncmp(name, c->name, length) == 0)
