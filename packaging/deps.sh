@@ -9,7 +9,7 @@ libpq-dev libev-dev libconfig-dev libsystemd-dev libjansson-dev libpg-query-dev 
 uthash-dev libcmocka-dev
 postgresql-15 postgresql-client-15
 python3 python3-pytest python3-pytest-xdist python3-psycopg2
-clang-format clang-tidy cppcheck shellcheck gcovr scdoc socat procps util-linux
+openssl clang-format clang-tidy cppcheck shellcheck gcovr scdoc socat procps util-linux
 '
 
 missing=

@@ -1,7 +1,7 @@
 /* test_preflight.c: what preflight refuses, warns of and finds out, against a real server of its own. */
 #include "daemon/job/preflight.h"
 
-#include "tests/unit/pg_server.h"
+#include "tests/unit/postgres_server.h"
 
 #include <ev.h>
 #include <setjmp.h>
@@ -89,9 +89,9 @@ static struct outcome check(const struct sample *c) {
 		.settings = {.batch = {.rows = 1000}},
 	};
 	if (c->setup != NULL)
-		pg_server_sql(c->setup);
-	autofree char *worker = mem_printf("postgresql://worker@/postgres?host=%s", pg_server.dir);
-	return check_at(&job, c->as_worker ? worker : pg_server.url);
+		free(ask(c->setup));
+	autofree char *as = url(c->as_worker ? "worker@" : "postgres@", "postgres");
+	return check_at(&job, as);
 }
 
 static void check_all(const struct sample *cases, size_t count) {
@@ -317,9 +317,10 @@ static void unreachable_and_abandoned(void **state) {
 	assert_int_equal(o.err.code, ERROR_TRY_AGAIN);
 	outcome_free(&o);
 	/* Given up at every stage: no callback, no leak. */
+	autofree char *superuser = url("postgres@", "postgres");
 	for (int turns = 0; turns < 12; turns++) {
 		struct outcome none = {0};
-		struct preflight *p = preflight_start(EV_DEFAULT, &engine_postgres, pg_server.url, &job, done, &none);
+		struct preflight *p = preflight_start(EV_DEFAULT, &engine_postgres, superuser, &job, done, &none);
 		for (int i = 0; i < turns && !none.called; i++)
 			ev_run(EV_DEFAULT, EVRUN_ONCE);
 		if (!none.called)
@@ -369,16 +370,8 @@ static const char setup[] =
 	"CREATE TABLE published (id int NOT NULL UNIQUE, v int); CREATE PUBLICATION p FOR TABLE published;";
 
 static int start(void **state) {
-	(void)state;
-	if (!pg_server_start())
-		return -1;
-	pg_server_sql(setup);
-	return 0;
-}
-
-static int stop(void **state) {
-	(void)state;
-	pg_server_stop();
+	start_server(state);
+	free(ask(setup));
 	return 0;
 }
 
@@ -388,5 +381,5 @@ int main(void) {
 		cmocka_unit_test(refuses_work), cmocka_unit_test(refuses_privileges),
 		cmocka_unit_test(shapes),       cmocka_unit_test(unreachable_and_abandoned),
 	};
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, stop_server);
 }
