@@ -8,7 +8,7 @@ from jobs import increment
 from waiting import wait_for
 from writers import Writers, assert_exactly_once, create_counted_table
 
-ROWS = 60_000
+ROWS = 200_000  # more than the thirty lives can do, on a quiet machine too
 KILLS = 30
 FIRST_BATCH_WITHIN_S = 1.0
 
