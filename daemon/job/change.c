@@ -335,13 +335,13 @@ void changes_free(struct changes *changes) {
 	changes->closing = true;
 	ev_timer_stop(changes->loop, &changes->kick);
 	if (changes->running != NULL) {
-		error_set(&changes->running->err, ERROR_TRY_AGAIN, "the daemon is stopping");
+		error_set(&changes->running->err, ERROR_TRY_AGAIN, "the target was removed from the configuration");
 		finish(changes->running, false, false);
 	}
 	while (changes->first != NULL) {
 		struct change *change = changes->first;
 		changes->first = change->next;
-		error_set(&change->err, ERROR_TRY_AGAIN, "the daemon is stopping");
+		error_set(&change->err, ERROR_TRY_AGAIN, "the target was removed from the configuration");
 		finish(change, false, false);
 	}
 	free(changes);

@@ -26,7 +26,6 @@ struct claim {
 	const struct dialect *dialect;
 	const char *job_id;
 	const struct owner *owner;
-	const struct config_target *target;
 	struct claimed *claimed;
 	claim_done_fn *done;
 	void *context;
@@ -62,7 +61,6 @@ static bool read_definition(struct claim *claim, const struct engine_result *r, 
 	json_decref(settings);
 	if (!applied)
 		return false;
-	jobfile_inherit_limits(claimed->job, &claim->target->throttle, &claim->target->guards);
 	json_t *shape = json_loads(engine_value(r, 0, 3), 0, NULL);
 	bool ok = shape_from_json(shape, &claimed->shape, err);
 	json_decref(shape);
@@ -176,15 +174,10 @@ static void claim_ended(void *context, const struct transaction_result *result) 
 }
 
 struct claim *claim_start(struct link *link, const struct dialect *dialect, const char *job_id, const struct owner *owner,
-                          const struct config_target *target, struct claimed *claimed, claim_done_fn *done, void *context) {
+                          int64_t owner_timeout_ms, struct claimed *claimed, claim_done_fn *done, void *context) {
 	struct claim *claim = mem_alloc(sizeof *claim);
-	*claim = (struct claim){.dialect = dialect,
-	                        .job_id = job_id,
-	                        .owner = owner,
-	                        .target = target,
-	                        .claimed = claimed,
-	                        .done = done,
-	                        .context = context};
+	*claim = (struct claim){
+		.dialect = dialect, .job_id = job_id, .owner = owner, .claimed = claimed, .done = done, .context = context};
 	claimed_clear(claimed);
 
 	struct transaction *t = transaction_new("claim", dialect_sql(dialect, "control_begin"));
@@ -192,7 +185,7 @@ struct claim *claim_start(struct link *link, const struct dialect *dialect, cons
 	statement_add_text(s, job_id);
 	statement_add_text(s, owner->name);
 	statement_add_text(s, owner->prefix);
-	statement_add_int(s, target->owner_timeout_ms);
+	statement_add_int(s, owner_timeout_ms);
 	s = transaction_add(t, "end_backend", dialect_sql(dialect, "claim_end_backend"), NULL, NULL);
 	statement_add_text(s, job_id);
 	s = transaction_add(t, "take", dialect_sql(dialect, "claim_take"), NULL, absorb_take);

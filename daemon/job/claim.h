@@ -6,7 +6,6 @@
 #define BACKFILLD_CLAIM_H
 
 #include "common/jobfile.h"
-#include "daemon/base/config.h"
 #include "daemon/engine/dialect.h"
 #include "daemon/engine/link.h"
 #include "daemon/engine/shape.h"
@@ -48,8 +47,7 @@ enum claim_end {
 typedef void claim_done_fn(void *context, enum claim_end end, const char *why);
 
 struct claim;
-/* Fills *claimed (cleared first) on CLAIM_TAKEN; what the job does not say itself it takes from `target`. Everything is
- * borrowed until done. */
+/* Fills *claimed (cleared first) on CLAIM_TAKEN. Everything is borrowed until done. */
 struct claim *claim_start(struct link *link, const struct dialect *dialect, const char *job_id, const struct owner *owner,
                           const struct config_target *target, struct claimed *claimed, claim_done_fn *done, void *context);
 /* Applies what `set` has stored, { "batch.rows": "5000" }, all or nothing. */

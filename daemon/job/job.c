@@ -142,6 +142,8 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 	case CLAIM_TAKEN:
 		job->taken = true;
 		job->tries = 0;
+		/* Only now: while the claim was on its way a reload may have replaced the target's configuration. */
+		jobfile_inherit_limits(job->claimed.job, &target_config(job->target)->throttle, &target_config(job->target)->guards);
 		log_info(job->object, "claimed, epoch %" PRId64, job->claimed.epoch);
 		if (job->claimed.owner_changed)
 			target_event(job->target, "owner.claimed", job->id, "backfilld", NULL,
@@ -178,7 +180,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 
 static void claim(struct job *job) {
 	job->claim = claim_start(job->link, target_dialect(job->target), job->id, target_host(job->target)->owner,
-	                         target_config(job->target), &job->claimed, claim_done, job);
+	                         target_config(job->target)->owner_timeout_ms, &job->claimed, claim_done, job);
 }
 
 static void freeze_done(void *context, enum freeze_end end, const char *why) {

@@ -484,6 +484,9 @@ struct target *target_new(const struct target_host *host, const struct config_ta
 void target_free(struct target *target) {
 	if (target == NULL)
 		return;
+	/* Whoever still waits for an answer gets one now, and whoever asks from now on is refused. */
+	target->up = target->looked = false;
+	snprintf(target->why, sizeof target->why, "it was removed from the configuration");
 	while (target->njobs > 0)
 		target_drop_job(target, target->jobs[0]);
 	bury(target);
@@ -515,8 +518,8 @@ void target_reconfigure(struct target *target, const struct config_target *confi
 	/* Another server, or another way to it: every connection is made anew, and the jobs claim again. */
 	while (target->njobs > 0)
 		target_drop_job(target, target->jobs[0]);
-	link_free(target->link);
 	target->up = target->looked = false;
+	link_free(target->link);
 	target->link = link_new(target->host->loop, target->engine, config->url, "backfilld control", link_changed, target);
 }
 

@@ -17,7 +17,8 @@
 struct submission {
 	struct commands *commands;
 	struct call *call;
-	struct target *target;
+	struct target *target; /* a reload may remove it during the preflight: found anew after that */
+	char *url;             /* where the preflight looked */
 	struct jobfile *job;
 	struct table_shape *shape;
 	json_t *warnings;
@@ -31,6 +32,7 @@ static void submission_free(struct submission *s) {
 	jobfile_free(s->job);
 	shape_free(s->shape);
 	json_decref(s->warnings);
+	free(s->url);
 	free(s->table);
 	free(s->found_sha256);
 	free(s);
@@ -43,8 +45,8 @@ static void submission_fail(struct submission *s, const struct error *err) {
 
 static void submission_lost(struct submission *s, const struct transaction_result *result) {
 	struct error err;
-	error_set(&err, result->end == TRANSACTION_REFUSED ? ERROR_INTERNAL : ERROR_TRY_AGAIN, "target %s: %s",
-	          target_config(s->target)->name, result->message);
+	error_set(&err, result->end == TRANSACTION_REFUSED ? ERROR_INTERNAL : ERROR_TRY_AGAIN, "target %s: %s", s->job->target,
+	          result->message);
 	error_hint(&err, "submit again: the same content under the same id is the same job");
 	submission_fail(s, &err);
 }
@@ -110,6 +112,16 @@ static void inserted(void *context, const struct transaction_result *result) {
 	submission_lost(s, result);
 }
 
+/* What the preflight found is of no use for another server. */
+static bool find_again(struct submission *s, struct error *err) {
+	s->target = scheduler_find_target(s->commands->scheduler, s->job->target);
+	if (s->target != NULL && strcmp(target_config(s->target)->url, s->url) == 0)
+		return true;
+	error_set(err, ERROR_TRY_AGAIN, "target %s was %s during the preflight: nothing was stored", s->job->target,
+	          s->target == NULL ? "removed from the configuration" : "given another url");
+	return error_hint(err, "submit again");
+}
+
 static void preflight_done(void *context, struct table_shape *shape, const json_t *warnings, const struct error *err) {
 	struct submission *s = context;
 	if (shape == NULL) {
@@ -119,9 +131,9 @@ static void preflight_done(void *context, struct table_shape *shape, const json_
 	s->shape = shape;
 	s->warnings = json_deep_copy(warnings);
 	s->table = mem_printf("%s.%s", shape->schema, shape->name);
-	struct error down;
-	if (!target_ready(s->target, &down)) {
-		submission_fail(s, &down);
+	struct error gone;
+	if (!find_again(s, &gone) || !target_ready(s->target, &gone)) {
+		submission_fail(s, &gone);
 		return;
 	}
 	json_t *shape_json = shape_to_json(shape);
@@ -162,8 +174,8 @@ static void identified(void *context, const struct transaction_result *result) {
 		return;
 	}
 	if (!s->exists) {
-		preflight_start(s->commands->host.targets->loop, target_engine(s->target), target_config(s->target)->url, s->job,
-		                preflight_done, s);
+		s->url = mem_dup(target_config(s->target)->url);
+		preflight_start(s->commands->host.targets->loop, target_engine(s->target), s->url, s->job, preflight_done, s);
 		return;
 	}
 	if (strcmp(s->found_sha256, s->job->sha256) != 0) {

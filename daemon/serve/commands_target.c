@@ -49,7 +49,7 @@ enum { INIT_TIMEOUT_MS = 60000, INIT_PATIENCE_MS = 5000 };
 struct init {
 	struct commands *commands;
 	struct call *call;
-	struct target *target;
+	char *target; /* its name: a reload may remove the target while the script runs */
 	struct link *link;
 	char *script;
 	ev_timer bury; /* the link can't be freed inside its own callback */
@@ -57,6 +57,7 @@ struct init {
 
 static void init_free(struct init *init) {
 	link_free(init->link);
+	free(init->target);
 	free(init->script);
 	free(init);
 }
@@ -76,14 +77,22 @@ static void init_bury(struct init *init) {
 	ev_timer_start(init->commands->host.targets->loop, &init->bury);
 }
 
+/* NULL and err: it is not in the configuration any more. */
+static struct target *find_target(const struct init *init, struct error *err) {
+	struct target *target = scheduler_find_target(init->commands->scheduler, init->target);
+	if (target == NULL)
+		error_set(err, ERROR_TRY_AGAIN, "target %s was removed from the configuration", init->target);
+	return target;
+}
+
 /* The daemon itself has seen the new tables: whoever reads the answer may go on with them. */
 static void init_seen(void *context) {
 	struct init *init = context;
-	const char *name = target_config(init->target)->name;
 	struct error err;
-	if (target_ready(init->target, &err)) {
-		autofree char *message = mem_printf("target %s: control tables are ready", name);
-		call_reply(init->call, json_pack("{s:s, s:s}", "target", name, "message", message));
+	const struct target *target = find_target(init, &err);
+	if (target != NULL && target_ready(target, &err)) {
+		autofree char *message = mem_printf("target %s: control tables are ready", init->target);
+		call_reply(init->call, json_pack("{s:s, s:s}", "target", init->target, "message", message));
 	} else {
 		error_prefix(&err, "the control tables were made, but");
 		call_fail(init->call, &err);
@@ -93,17 +102,22 @@ static void init_seen(void *context) {
 
 static void init_ended(void *context, const struct transaction_result *result) {
 	struct init *init = context;
-	const char *name = target_config(init->target)->name;
+	struct error err;
 	if (result->end == TRANSACTION_COMMITTED) {
-		target_refresh(init->target);
-		target_await(init->target, init_seen, init);
+		struct target *target = find_target(init, &err);
+		if (target == NULL) {
+			init_seen(init);
+			return;
+		}
+		target_refresh(target);
+		target_await(target, init_seen, init);
 		return;
 	}
-	struct error err;
 	bool away = result->end == TRANSACTION_LOST || result->end == TRANSACTION_UNKNOWN;
-	error_set(&err, away ? ERROR_TRY_AGAIN : ERROR_CONFIG, "init of target %s: %s", name, result->message);
+	error_set(&err, away ? ERROR_TRY_AGAIN : ERROR_CONFIG, "init of target %s: %s", init->target, result->message);
 	if (result->error == ENGINE_ERROR_PRIVILEGE)
-		error_hint(&err, "set admin_url to a role that may create the schema, or let one run: backfillctl init %s --print", name);
+		error_hint(&err, "set admin_url to a role that may create the schema, or let one run: backfillctl init %s --print",
+		           init->target);
 	call_fail(init->call, &err);
 	init_bury(init);
 }
@@ -111,24 +125,24 @@ static void init_ended(void *context, const struct transaction_result *result) {
 /* The worker's role is known once the daemon has connected as it. */
 static void init_known(void *context) {
 	struct init *init = context;
-	const char *name = target_config(init->target)->name;
-	const char *worker = target_worker(init->target);
 	struct error err;
+	const struct target *target = find_target(init, &err);
+	const char *worker = target != NULL ? target_worker(target) : NULL;
 	if (worker == NULL) {
-		if (target_ready(init->target, &err))
-			error_set(&err, ERROR_TRY_AGAIN, "target %s is not connected yet", name);
+		if (target != NULL && target_ready(target, &err))
+			error_set(&err, ERROR_TRY_AGAIN, "target %s is not connected yet", init->target);
 		call_fail(init->call, &err);
 		init_free(init);
 		return;
 	}
-	init->script = target_dialect(init->target)->control_tables(worker);
+	init->script = target_dialect(target)->control_tables(worker);
 	if (call_bool(init->call, "print")) {
 		call_reply(init->call,
-		           json_pack("{s:s, s:s, s:s}", "target", name, "sql", init->script, "message", "nothing was changed"));
+		           json_pack("{s:s, s:s, s:s}", "target", init->target, "sql", init->script, "message", "nothing was changed"));
 		init_free(init);
 		return;
 	}
-	init->link = link_new(init->commands->host.targets->loop, target_engine(init->target), target_config(init->target)->admin_url,
+	init->link = link_new(init->commands->host.targets->loop, target_engine(target), target_config(target)->admin_url,
 	                      "backfilld init", init_link_changed, init);
 	struct transaction *t = transaction_new("init", NULL); /* the script brings its own BEGIN and COMMIT */
 	transaction_add(t, "script", init->script, NULL, NULL);
@@ -146,7 +160,7 @@ void command_init(struct commands *commands, struct call *call) {
 		return;
 	}
 	struct init *init = mem_alloc(sizeof *init);
-	*init = (struct init){.commands = commands, .call = call, .target = target};
+	*init = (struct init){.commands = commands, .call = call, .target = mem_dup(name)};
 	target_await(target, init_known, init);
 }
 

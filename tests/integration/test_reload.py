@@ -154,3 +154,43 @@ def test_missing_configuration_is_78(directory):
     result = subprocess.run([program("backfilld"), "-c", os.path.join(directory, "none.conf")], capture_output=True, text=True,
                             timeout=20)
     assert result.returncode == 78 and "none.conf" in result.stderr
+
+
+def waiting_for_a_lock(pg, db, name):
+    wait_for(lambda: pg.value(db, "SELECT count(*)::int FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                                  " AND application_name LIKE %s", (name,)), 10, f"{name} to wait for a lock")
+
+
+def test_two_reloads_while_a_claim_is_under_way(pg, db, daemon, table):
+    """The first one's configuration is gone by the time that the claim it caused comes back."""
+    job = increment(batch={"delay": "50ms"})
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)
+    with pg.connect(db, autocommit=False) as other:
+        other.cursor().execute("SELECT FROM backfill.job FOR UPDATE")
+        daemon.ctl("reload", check=0)
+        waiting_for_a_lock(pg, db, f"backfilld {job.id}")
+        daemon.ctl("reload", check=0)
+        other.rollback()
+    daemon.ctl("set", job.id, "batch.delay=0ms", check=0)
+    daemon.wait_done(job)
+    assert pg.sql(db, "SELECT n, count(*)::int FROM t GROUP BY n") == [(1, 3000)]
+
+
+@pytest.mark.parametrize("command, locked, client", [
+    ("init", "backfill.meta", "backfilld init"),
+    ("submit", "t", "backfilld preflight%"),
+])
+def test_a_target_is_removed_under_a_command(pg, db, daemon, table, command, locked, client):
+    argument = "main" if command == "init" else increment().write(daemon.directory)
+    with pg.connect(db, autocommit=False) as other:
+        other.cursor().execute(f"LOCK TABLE {locked}")
+        ctl = subprocess.Popen([program("backfillctl"), "-s", daemon.socket, command, argument], stderr=subprocess.PIPE, text=True)
+        waiting_for_a_lock(pg, db, client)
+        daemon.settings["targets"] = [daemon.target_settings("other")]
+        daemon.write_conf()
+        daemon.ctl("reload", check=0)
+        other.rollback()
+    _, complaint = ctl.communicate(timeout=20)
+    assert ctl.returncode == 75 and "removed from the configuration" in complaint, complaint
+    assert daemon.ctl_json("list") == []
