@@ -206,8 +206,7 @@ struct freeze {
 	struct plan_key through;
 	char **last_key_sql; /* one a leaf */
 	size_t nleaves;
-	bool waiting;
-	bool unreadable;
+	enum freeze_end declined; /* what it means when a step declines */
 	char why[sizeof((struct error *)0)->message];
 };
 
@@ -221,10 +220,19 @@ static bool absorb_wait(void *context, const struct engine_result *r) {
 	struct freeze *freeze = context;
 	if (r->nrows == 0)
 		return true;
-	freeze->waiting = true;
+	freeze->declined = FREEZE_WAIT;
 	snprintf(freeze->why, sizeof freeze->why,
 	         "waiting for %s writing transaction(s) open since before the start, the oldest: pid %s, user %s, %s s, %s",
 	         engine_value(r, 0, 0), engine_value(r, 0, 1), engine_value(r, 0, 2), engine_value(r, 0, 3), engine_value(r, 0, 4));
+	return false;
+}
+
+static bool absorb_leaves(void *context, const struct engine_result *r) {
+	struct freeze *freeze = context;
+	if (r->nrows == 0)
+		return true;
+	freeze->declined = FREEZE_CHANGED;
+	snprintf(freeze->why, sizeof freeze->why, "%s.%s %s", engine_value(r, 0, 0), engine_value(r, 0, 1), engine_value(r, 0, 2));
 	return false;
 }
 
@@ -256,7 +264,7 @@ static bool absorb_segment(void *context, const struct engine_result *r) {
 	struct error err;
 	if (add_segments(freeze->claimed, r, &err))
 		return true;
-	freeze->unreadable = true;
+	freeze->declined = FREEZE_REFUSED;
 	snprintf(freeze->why, sizeof freeze->why, "%s", err.message);
 	return false;
 }
@@ -275,7 +283,7 @@ static void freeze_ended(void *context, const struct transaction_result *result)
 	} else {
 		forget_segments(freeze->claimed);
 		if (result->end == TRANSACTION_DECLINED)
-			end = freeze->waiting ? FREEZE_WAIT : freeze->unreadable ? FREEZE_REFUSED : FREEZE_FENCED;
+			end = freeze->declined;
 		else
 			end = result->end == TRANSACTION_REFUSED ? FREEZE_REFUSED : FREEZE_BROKEN;
 		if (result->end != TRANSACTION_DECLINED)
@@ -288,7 +296,8 @@ static void freeze_ended(void *context, const struct transaction_result *result)
 struct freeze *freeze_start(struct link *link, const struct dialect *dialect, struct claimed *claimed, bool wait_for_writers,
                             freeze_done_fn *done, void *context) {
 	struct freeze *freeze = mem_alloc(sizeof *freeze);
-	*freeze = (struct freeze){.link = link, .dialect = dialect, .claimed = claimed, .done = done, .context = context};
+	*freeze = (struct freeze){
+		.link = link, .dialect = dialect, .claimed = claimed, .declined = FREEZE_FENCED, .done = done, .context = context};
 	const struct table_shape *shape = claimed->shape;
 	freeze->nleaves = shape->nleaves;
 	freeze->last_key_sql = mem_alloc(shape->nleaves * sizeof *freeze->last_key_sql);
@@ -305,6 +314,14 @@ struct freeze *freeze_start(struct link *link, const struct dialect *dialect, st
 	s = transaction_add(t, "lock", dialect_sql(dialect, "freeze_lock"), NULL, transaction_expect_one);
 	statement_add_text(s, claimed->job->id);
 	statement_add_int(s, claimed->epoch);
+	json_t *shape_json = shape_to_json(shape);
+	char *shape_text = json_dumps(shape_json, JSON_COMPACT);
+	s = transaction_add(t, "leaves", dialect_sql(dialect, "freeze_leaves"), NULL, absorb_leaves);
+	statement_add_text(s, shape->schema);
+	statement_add_text(s, shape->name);
+	statement_add_text(s, shape_text);
+	free(shape_text);
+	json_decref(shape_json);
 	for (size_t i = 0; i < shape->nleaves; i++) {
 		freeze->last_key_sql[i] = dialect->last_key(shape, &shape->leaves[i]);
 		transaction_add(t, "last_key", freeze->last_key_sql[i], NULL, absorb_last_key);

@@ -49,14 +49,15 @@ typedef void claim_done_fn(void *context, enum claim_end end, const char *why);
 struct claim;
 /* Fills *claimed (cleared first) on CLAIM_TAKEN. Everything is borrowed until done. */
 struct claim *claim_start(struct link *link, const struct dialect *dialect, const char *job_id, const struct owner *owner,
-                          const struct config_target *target, struct claimed *claimed, claim_done_fn *done, void *context);
+                          int64_t owner_timeout_ms, struct claimed *claimed, claim_done_fn *done, void *context);
 /* Applies what `set` has stored, { "batch.rows": "5000" }, all or nothing. */
 bool claim_apply_settings(struct jobfile *job, const json_t *settings, struct error *err);
 
 enum freeze_end {
 	FREEZE_DONE,
-	FREEZE_WAIT,   /* a writer from before the start is still open; `why` names the oldest */
-	FREEZE_FENCED, /* claim again */
+	FREEZE_WAIT,    /* a writer from before the start is still open; `why` names the oldest */
+	FREEZE_FENCED,  /* claim again */
+	FREEZE_CHANGED, /* not the table any more, or not the partitions, that the job was submitted for */
 	FREEZE_BROKEN,
 	FREEZE_REFUSED,
 };

@@ -185,6 +185,7 @@ static void claim(struct job *job) {
 
 static void freeze_done(void *context, enum freeze_end end, const char *why) {
 	struct job *job = context;
+	char reason[900];
 	job->freeze = NULL;
 	switch (end) {
 	case FREEZE_DONE:
@@ -197,6 +198,10 @@ static void freeze_done(void *context, enum freeze_end end, const char *why) {
 	case FREEZE_REFUSED:
 		job_hold(job, "freeze", why);
 		look_in_ms(job, 1000);
+		return;
+	case FREEZE_CHANGED:
+		snprintf(reason, sizeof reason, "%s: submit the work again, under a new id", why);
+		pause_for(job, reason);
 		return;
 	case FREEZE_FENCED:
 		job->taken = false;

@@ -49,3 +49,26 @@ def test_a_revoked_privilege_pauses(pg, db, daemon, job):
 def test_truncate_leaves_nothing_to_do(pg, db, daemon, job):
     pg.sql(db, "TRUNCATE t")
     wait_for(lambda: daemon.progress(job)[0] == "completed", 10, lambda: f"the end; {daemon.show(job)}")
+
+
+PARTITIONED = """CREATE TABLE p (id int PRIMARY KEY, n int NOT NULL DEFAULT 0) PARTITION BY RANGE (id);
+    CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (300); CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (300) TO (600);
+    INSERT INTO p SELECT i, 0 FROM generate_series(1, 599) i; GRANT ALL ON p, p1, p2 TO backfill"""
+
+
+@pytest.mark.parametrize("table, create, alter, leaf", [
+    ("t", CREATE, "ALTER TABLE t RENAME TO t_old; CREATE TABLE t (id int PRIMARY KEY, n int); GRANT ALL ON t TO backfill", "public.t "),
+    ("t", CREATE, "DROP TABLE t", "public.t is gone"),
+    ("p", PARTITIONED, "CREATE TABLE p3 PARTITION OF p DEFAULT; INSERT INTO p VALUES (900, 0); GRANT ALL ON p3 TO backfill", "public.p3 "),
+    ("p", PARTITIONED, "ALTER TABLE p DETACH PARTITION p1", "public.p1 is gone"),
+])
+def test_what_has_changed_between_submit_and_start_pauses(pg, db, daemon, table, create, alter, leaf):
+    pg.sql(db, create)
+    job = increment(f"public.{table}")
+    daemon.submit(job)
+    pg.sql(db, alter)
+    daemon.ctl("start", job.id, check=0)
+    assert leaf in daemon.wait_state(job, "paused", 10)["reason"]
+    daemon.ctl("resume", job.id, check=0)
+    assert leaf in daemon.wait_state(job, "paused", 10)["reason"]
+    daemon.ctl("cancel", job.id, check=0)

@@ -113,6 +113,7 @@ static const struct {
 		{"claim_segments", do_claim_segments},
 		{"freeze_wait", do_freeze_wait},
 		{"freeze_lock", do_freeze_lock},
+		{"freeze_leaves", do_freeze_leaves},
 		{"freeze_segment", do_freeze_segment},
 		{"freeze_done", do_freeze_done},
 		{"checkpoint", do_checkpoint},

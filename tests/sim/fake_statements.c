@@ -260,6 +260,11 @@ static enum step do_freeze_lock(struct fake_session *s, struct request *r, struc
 	return found == WAIT ? STEP_WAIT : STEP_DONE;
 }
 
+static enum step do_freeze_leaves(struct fake_session *s, struct request *r, struct answer *a) {
+	(void)s, (void)r, (void)a;
+	return STEP_DONE; /* nothing has changed */
+}
+
 static enum step do_freeze_segment(struct fake_session *s, struct request *r, struct answer *a) {
 	int leaf = (int)number_of(r, 3);
 	struct fake_segment *segment = &fake.leaves[job_of(r, 1)][leaf].segment;
