@@ -16,8 +16,9 @@ enum flag { FLAG_UNKNOWN, FLAG_SET, FLAG_CLEAR };
 struct entry {
 	struct target *target;
 	struct scheduler *scheduler;
-	enum flag flag; /* ours, in the target's control tables */
-	bool busy;      /* being set or cleared */
+	enum flag flag;           /* ours, in the target's control tables, */
+	unsigned flag_connection; /* as of this connection */
+	bool busy;                /* being set or cleared */
 };
 
 struct scheduler {
@@ -80,8 +81,12 @@ static void clear_flag(struct entry *entry) {
 static void sync_flag(struct entry *entry) {
 	struct scheduler *scheduler = entry->scheduler;
 	enum flag wanted = scheduler->stopped ? FLAG_SET : FLAG_CLEAR;
-	if (entry->busy || entry->flag == wanted || !target_ready(entry->target, NULL))
+	if (entry->busy || !target_ready(entry->target, NULL))
 		return;
+	if (entry->flag == wanted && entry->flag_connection == target_connections(entry->target))
+		return;
+	entry->flag_connection = target_connections(entry->target);
+	entry->flag = FLAG_UNKNOWN;
 	entry->busy = true;
 	if (scheduler->stopped)
 		change_stop_all(entry->target, scheduler->stop_actor, scheduler->stop_path, stop_set, entry);

@@ -34,6 +34,7 @@ struct target {
 	/* What the server said of itself. */
 	bool up, looked; /* looked: since it came up */
 	bool ever_looked, was_up;
+	unsigned connections;
 	char *worker, *database, *version, *identity;
 	bool replica;
 	enum target_tables tables;
@@ -186,6 +187,7 @@ void target_refresh(struct target *target) {
 static void link_changed(void *context, bool up, const char *why) {
 	struct target *target = context;
 	target->up = up;
+	target->connections += up;
 	target->looked = false;
 	if (up) {
 		log_info(target->object, "connected");
@@ -242,6 +244,10 @@ bool target_ready(const struct target *target, struct error *err) {
 	}
 	error_set(err, ERROR_CONFIG, "target %s: %s", name, target->why);
 	return error_hint(err, "grant the worker's role what `backfillctl init %s --print` shows", name);
+}
+
+unsigned target_connections(const struct target *target) {
+	return target->connections;
 }
 
 /* --- polling --- */

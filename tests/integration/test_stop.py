@@ -136,6 +136,15 @@ def test_another_daemon_does_not_go_on(pg, db, daemon, job, make_daemon):
     finish(pg, db, other, job)
 
 
+def test_the_flag_is_set_again_on_a_server_that_has_lost_it(pg, db, daemon, job):
+    """As after a fail-over to a replica that had not heard of it."""
+    daemon.ctl("stop", check=0)
+    wait_for(lambda: len(flags(pg, db)) == 1, 5, "the flag")
+    pg.sql(db, "DELETE FROM backfill.meta WHERE name LIKE 'stop:%'")
+    pg.terminate_backends_of(db)
+    wait_for(lambda: len(flags(pg, db)) == 1, 5, "the flag once more")
+
+
 def test_the_batch_in_flight_is_cancelled_if_asked(pg, db, make_daemon):
     pg.sql(db, "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1, 0);"
                "GRANT SELECT, UPDATE ON t TO backfill")
