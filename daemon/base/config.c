@@ -166,10 +166,15 @@ static bool load_targets(const struct keytable_document *d, const struct key *ke
 		config_setting_t *group = config_setting_get_elem(setting, (unsigned)i);
 		if (!check_is_group(d, key, group, err) || !load_target(d, group, &config->targets[i], err))
 			return false;
-		for (size_t j = 0; j < i; j++)
+		for (size_t j = 0; j < i; j++) {
 			if (strcmp(config->targets[j].name, config->targets[i].name) == 0)
 				return keytable_fail(d, keytable_setting(d, group, "name"), "name", err, "two targets are named \"%s\"",
 				                     config->targets[i].name);
+			if (strcmp(config->targets[j].url, config->targets[i].url) == 0)
+				return keytable_fail(d, keytable_setting(d, group, "url"), "url", err,
+				                     "targets \"%s\" and \"%s\" lead to the same database", config->targets[j].name,
+				                     config->targets[i].name);
+		}
 	}
 	return true;
 }

@@ -281,6 +281,7 @@ void target_poll(struct target *target) {
 	statement_add_text(s, owner->name);
 	statement_add_text(s, owner->prefix);
 	statement_add_int(s, target->config->owner_timeout_ms);
+	statement_add_text(s, target->config->name);
 	target_run(target, t, target, poll_ended);
 }
 

@@ -84,6 +84,38 @@ def test_a_second_daemon_sees_and_changes_the_first_one_s_jobs(pg, db, daemon, t
     assert_exactly_once(pg, db, ROWS)
 
 
+def test_two_targets_that_lead_to_one_database(pg, db, daemon, table):
+    """A job runs on the target that it names: they do not take it from each other."""
+    other = daemon.target_settings("other")
+    other["url"] += ("&" if "?" in other["url"] else "?") + "connect_timeout=9"
+    daemon.settings["targets"].append(other)
+    daemon.write_conf()
+    daemon.ctl("reload", check=0)
+    job = counted()
+    daemon.submit(job, "--start")
+    daemon.wait_done(job)
+    assert daemon.log().count("claimed, epoch") == 1
+    assert_exactly_once(pg, db, ROWS)
+
+
+def test_a_job_that_another_daemon_pauses_first_and_then_resumes(pg, db, daemon, table):
+    """Ours finds its own pause done already. It must let go, so that it can claim the job again later."""
+    job = counted()
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)
+    with pg.connect(db, autocommit=False) as other:
+        other.cursor().execute("UPDATE backfill.job SET state = 'paused', epoch = epoch + 1, owner = NULL, owner_seen_at = NULL,"
+                               " paused_at = now()")
+        pg.sql(db, "REVOKE UPDATE ON t FROM backfill")
+        wait_for(lambda: "pauses:" in daemon.log(), 10, "the pause")
+        other.commit()
+    pg.sql(db, "GRANT UPDATE ON t TO backfill")
+    wait_for(lambda: "let go" in daemon.log(), 10, "the daemon to let go")
+    pg.sql(db, "UPDATE backfill.job SET state = 'running', epoch = epoch + 1;"
+               "UPDATE backfill.segment s SET epoch = j.epoch FROM backfill.job j WHERE j.id = s.job_id")
+    daemon.wait_done(job)
+
+
 def test_a_stalled_daemon_in_mid_batch_blocks_the_site_for_3_s_at_most(pg, db, daemon, table):
     """Its batch has locked the rows when the process stands still; the server ends the idle transaction."""
     job = counted(delay="200ms", time="5s")

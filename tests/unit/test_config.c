@@ -154,6 +154,8 @@ static void names_are_unique(void **state) {
 	(void)state;
 	refused("targets = ( { name = \"t\"; url = \"postgresql://h/d\"; },\n{ url = \"postgresql://h/d\";\n name = \"t\"; } );",
 	        ":3: name: two targets are named \"t\"", "");
+	refused("targets = ( { name = \"t\"; url = \"postgresql://h/d\"; },\n{ name = \"u\";\n url = \"postgresql://h/d\"; } );",
+	        ":3: url: targets \"t\" and \"u\" lead to the same database", "");
 	refused(
 		TARGET("replicas = ( { name = \"r\"; url = \"postgresql://h/d\"; },\n{ name = \"r\"; url = \"postgresql://h/d\"; } );"),
 		":2: name: this target has two replicas named \"r\"", "");
