@@ -56,12 +56,15 @@ struct asked_pause {
 	char *job_id;
 };
 
-/* The change drops the job when it commits. When it does not, the job looks again and finds the same. */
+/* The change drops the job when it commits. When it does not, or another daemon was faster, the job claims again: that finds
+ * the same once more, or that there is nothing left to do here. */
 static void pause_done(void *context, const struct change_result *result) {
 	struct asked_pause *asked = context;
 	struct job *job = target_find_job(asked->target, asked->job_id);
-	if (job != NULL && !result->ok) {
+	(void)result;
+	if (job != NULL) {
 		job->pausing = false;
+		job->taken = false;
 		look_in_ms(job, RETRY_MS);
 	}
 	free(asked->job_id);
