@@ -44,7 +44,8 @@ COMMON_SRC := \
 	common/mem.c \
 	common/rpc.c \
 	common/sqlcheck.c \
-	common/strbuf.c
+	common/strbuf.c \
+	common/text.c
 
 DAEMON_SRC := \
 	daemon/base/clock.c \

@@ -1,6 +1,7 @@
 #include "common/error.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,11 +12,9 @@ bool error_set(struct error *err, enum error_code code, const char *format, ...)
 		return false;
 	va_list args;
 	va_start(args, format);
-	char message[sizeof err->message]; /* the arguments may point into err */
-	vsnprintf(message, sizeof message, format, args);
+	text_vformat(err->message, sizeof err->message, format, args); /* the arguments may point into err */
 	va_end(args);
 	err->code = code;
-	memcpy(err->message, message, sizeof message);
 	err->hint[0] = '\0';
 	return false;
 }
@@ -25,7 +24,7 @@ bool error_hint(struct error *err, const char *format, ...) {
 		return false;
 	va_list args;
 	va_start(args, format);
-	vsnprintf(err->hint, sizeof err->hint, format, args);
+	text_vformat(err->hint, sizeof err->hint, format, args);
 	va_end(args);
 	return false;
 }
@@ -39,7 +38,7 @@ bool error_prefix(struct error *err, const char *format, ...) {
 	autofree char *prefix = mem_vprintf(format, args);
 	va_end(args);
 	autofree char *both = mem_printf("%s: %s", prefix, old);
-	snprintf(err->message, sizeof err->message, "%s", both);
+	text_format(err->message, sizeof err->message, "%s", both);
 	return false;
 }
 

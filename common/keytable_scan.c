@@ -4,6 +4,7 @@
  */
 #include "common/keytable.h"
 #include "common/mem.h"
+#include "common/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -32,25 +33,10 @@ static void advance(struct scan *s) {
 	s->at++;
 }
 
-/* How long the UTF-8 character at `p` is; 0 if it is none (overlong and surrogate forms are none). */
-static size_t utf8_length(const unsigned char *p, size_t left) {
-	if (p[0] < 0x80)
-		return 1;
-	size_t length = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
-	if (p[0] < 0xC2 || p[0] > 0xF4 || left < length)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((p[i] & 0xC0) != 0x80)
-			return 0;
-	bool overlong = (p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xF0 && p[1] < 0x90);
-	bool beyond = (p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF4 && p[1] > 0x8F);
-	return overlong || beyond ? 0 : length;
-}
-
 static bool check_bytes(struct scan *s, struct error *err) {
 	const char *start = s->at;
 	while (s->at < s->end) {
-		size_t length = utf8_length((const unsigned char *)s->at, (size_t)(s->end - s->at));
+		size_t length = text_character(s->at, (size_t)(s->end - s->at));
 		if (length == 0 || *s->at == '\0') {
 			fail(s, err, length == 0 ? "not valid UTF-8" : "a NUL byte");
 			return error_hint(err, "save the file as UTF-8 text, e.g. iconv -t UTF-8");

@@ -1,6 +1,7 @@
 #include "common/rpc.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,7 +58,7 @@ static bool fault_set(struct rpc_fault *fault, enum rpc_code code, const char *f
 static bool fault_set(struct rpc_fault *fault, enum rpc_code code, const char *format, ...) {
 	va_list args;
 	va_start(args, format);
-	vsnprintf(fault->message, sizeof fault->message, format, args);
+	text_vformat(fault->message, sizeof fault->message, format, args);
 	va_end(args);
 	fault->code = code;
 	return false;
@@ -157,33 +158,14 @@ json_t *rpc_notification(const char *method, const json_t *params) {
 	return built(json_pack("{s:s,s:s,s:O}", "jsonrpc", "2.0", "method", method, "params", params));
 }
 
-/* The length of the UTF-8 character at `text`, 0 if there is none. jansson's own check is the judge of the bytes. */
-static size_t character_length(const char *text) {
-	unsigned char lead = (unsigned char)*text;
-	size_t length = lead < 0x80 ? 1 : (lead & 0xe0) == 0xc0 ? 2 : (lead & 0xf0) == 0xe0 ? 3 : (lead & 0xf8) == 0xf0 ? 4 : 0;
-	if (length == 0 || strnlen(text, length) < length)
-		return 0;
-	json_t *probe = json_stringn(text, length);
-	if (probe == NULL)
-		return 0;
-	json_decref(probe);
-	return length;
-}
-
 json_t *rpc_string(const char *text) {
 	json_t *string = json_string(text);
 	if (string != NULL)
 		return string;
-	autostrbuf clean = {0};
-	while (*text != '\0') {
-		size_t length = character_length(text);
-		if (length > 0)
-			strbuf_add_n(&clean, text, length);
-		else
-			strbuf_add(&clean, "?");
-		text += length > 0 ? length : 1;
-	}
-	return built(json_string(clean.data != NULL ? clean.data : ""));
+	size_t size = strlen(text) + 1; /* it does not grow */
+	autofree char *clean = mem_alloc(size);
+	text_format(clean, size, "%s", text);
+	return built(json_string(clean));
 }
 
 static int add_to_strbuf(const char *bytes, size_t length, void *context) {

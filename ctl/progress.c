@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "common/strbuf.h"
+#include "common/text.h"
 #include "ctl/connect.h"
 #include "ctl/render_table.h"
 #include "ctl/views.h"
@@ -127,7 +128,7 @@ static void set_away(struct wait *wait, const char *why) {
 		if (!wait->terminal)
 			fprintf(stderr, "backfillctl: waiting: %s\n", why);
 	}
-	snprintf(wait->away, sizeof wait->away, "waiting: %.900s", why);
+	text_format(wait->away, sizeof wait->away, "waiting: %s", why);
 }
 
 static void set_heard(struct wait *wait) {

@@ -1,8 +1,8 @@
 #include "daemon/engine/explain.h"
 
+#include "common/text.h"
 #include <ctype.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <string.h>
 
 struct judge {
@@ -69,14 +69,14 @@ static bool is_by_key(const struct judge *j, const json_t *node, const char *typ
 static void look_at_worked(struct judge *j, const json_t *node, const char *type, const struct path *path) {
 	bool by_key = is_by_key(j, node, type);
 	if (!j->v.reads || j->v.by_key) {
-		snprintf(j->v.scan, sizeof j->v.scan, "%s", type);
-		snprintf(j->v.index, sizeof j->v.index, "%s", text_of(node, "Index Name"));
+		text_format(j->v.scan, sizeof j->v.scan, "%s", type);
+		text_format(j->v.index, sizeof j->v.index, "%s", text_of(node, "Index Name"));
 	}
 	j->v.by_key = by_key && (!j->v.reads || j->v.by_key);
 	j->v.reads = true;
 	j->v.sorts |= path->sorts;
 	if (path->depends != NULL && j->v.depends[0] == '\0')
-		snprintf(j->v.depends, sizeof j->v.depends, "%s", path->depends);
+		text_format(j->v.depends, sizeof j->v.depends, "%s", path->depends);
 }
 
 static void look_at_other(struct judge *j, const json_t *node, const char *type) {
@@ -84,7 +84,7 @@ static void look_at_other(struct judge *j, const json_t *node, const char *type)
 	if (strcmp(type, "Seq Scan") != 0 || rows < j->v.other_rows)
 		return;
 	j->v.other_rows = rows;
-	snprintf(j->v.other, sizeof j->v.other, "%s.%s", text_of(node, "Schema"), text_of(node, "Relation Name"));
+	text_format(j->v.other, sizeof j->v.other, "%s.%s", text_of(node, "Schema"), text_of(node, "Relation Name"));
 }
 
 static void look_at(struct judge *j, const json_t *node, struct path path) {
@@ -141,7 +141,7 @@ bool explain_judge(const char *json, const char *schema, const char *relation, c
 	json_decref(answer);
 	/* max(key) alone is answered from the index's end, in an InitPlan that hides the aggregate. */
 	if (write != NULL && !j.v.reads && !j.v.proven_empty)
-		snprintf(j.v.depends, sizeof j.v.depends, "InitPlan");
+		text_format(j.v.depends, sizeof j.v.depends, "InitPlan");
 	*verdict = j.v;
 	return true;
 }

@@ -1,9 +1,9 @@
 #include "daemon/engine/link.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 
 #include <ev.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +43,7 @@ static void schedule(struct link *link);
 
 static void end_lost(struct errand *errand, const char *why) {
 	struct transaction_result result = {.end = TRANSACTION_LOST, .step = "connect", .broken = true};
-	snprintf(result.message, sizeof result.message, "%s", why);
+	text_format(result.message, sizeof result.message, "%s", why);
 	transaction_free(errand->transaction);
 	if (errand->done != NULL)
 		errand->done(errand->context, &result);
@@ -51,7 +51,7 @@ static void end_lost(struct errand *errand, const char *why) {
 }
 
 static void drop_conn(struct link *link, const char *why) {
-	snprintf(link->why, sizeof link->why, "%s", why);
+	text_format(link->why, sizeof link->why, "%s", why);
 	engine_close(link->conn);
 	link->conn = NULL;
 	double jitter = 0.8 + 0.4 * drand48();
@@ -182,7 +182,7 @@ struct link *link_new(struct ev_loop *loop, const struct engine *engine, const c
 	link->url = mem_dup(url);
 	link->application_name = mem_dup(application_name);
 	link->last = &link->first;
-	snprintf(link->why, sizeof link->why, "connecting");
+	text_format(link->why, sizeof link->why, "connecting");
 	ev_timer_init(&link->retry, on_retry, 0., 0.);
 	ev_timer_init(&link->kick, on_kick, 0., 0.);
 	ev_timer_init(&link->give_up, on_give_up, 0., 0.);

@@ -6,6 +6,7 @@
 #include "daemon/engine/postgres.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "daemon/base/log.h"
 #include "daemon/engine/dialect.h"
 
@@ -77,7 +78,7 @@ static void start_timer(struct postgres_conn *conn, double after_s) {
  */
 static void drop_session(struct postgres_conn *conn, const char *why) {
 	if (why != NULL)
-		postgres_one_line(conn->why_lost, sizeof conn->why_lost, why);
+		text_one_line(conn->why_lost, sizeof conn->why_lost, why);
 	ev_io_stop(conn->loop, &conn->io); /* before libpq closes what it watches */
 	ev_timer_stop(conn->loop, &conn->tls);
 	if (conn->busy && conn->pg != NULL && PQsocket(conn->pg) >= 0)
@@ -152,7 +153,7 @@ static void finish_statement(struct postgres_conn *conn) {
 		if (conn->failed)
 			postgres_message(why, sizeof why, conn->result);
 		else
-			postgres_one_line(why, sizeof why, PQerrorMessage(conn->pg));
+			text_one_line(why, sizeof why, PQerrorMessage(conn->pg));
 		drop_session(conn, why);
 	} else if (lost) {
 		drop_session(conn, "libpq gave no result");
@@ -237,7 +238,7 @@ static void look_while_idle(struct postgres_conn *conn) {
 	if (ok && PQstatus(conn->pg) != CONNECTION_BAD)
 		return;
 	char why[sizeof conn->why_lost];
-	snprintf(why, sizeof why, "%s", conn->last_words[0] != '\0' ? conn->last_words : PQerrorMessage(conn->pg));
+	text_format(why, sizeof why, "%s", conn->last_words[0] != '\0' ? conn->last_words : PQerrorMessage(conn->pg));
 	drop_session(conn, why);
 	tell_lost_idle(conn);
 }
@@ -269,7 +270,7 @@ static void time_over(struct ev_loop *loop, ev_timer *w, int revents) {
 	}
 	if (conn->pg != NULL) {
 		char why[64];
-		snprintf(why, sizeof why, "no answer within %d ms", conn->timeout_ms);
+		text_format(why, sizeof why, "no answer within %d ms", conn->timeout_ms);
 		drop_session(conn, why);
 	}
 	tell_lost_statement(conn);
@@ -297,7 +298,7 @@ static void execute(struct engine_conn *base, const char *sql, const char *const
 	}
 	if (!send_statement(conn->pg, sql, params, nparams)) {
 		char why[sizeof conn->why_lost];
-		postgres_one_line(why, sizeof why, PQerrorMessage(conn->pg));
+		text_one_line(why, sizeof why, PQerrorMessage(conn->pg));
 		drop_session(conn, why);
 		start_timer(conn, 0);
 		return;

@@ -8,8 +8,6 @@
 
 /* postgres_error.c: what the server said, in our terms. */
 
-/* `text` in one line of at most `size` bytes: control characters become spaces, a cut never splits a UTF-8 character. */
-void postgres_one_line(char *out, size_t size, const char *text);
 /* The primary message and, behind a colon, the detail. */
 void postgres_message(char *out, size_t size, const PGresult *result);
 enum engine_error postgres_classify(const char *sqlstate, const char *message);

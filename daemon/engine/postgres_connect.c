@@ -7,6 +7,7 @@
  */
 #include "common/mem.h"
 #include "common/strbuf.h"
+#include "common/text.h"
 #include "daemon/engine/postgres.h"
 
 #include <ev.h>
@@ -140,7 +141,7 @@ static void thread_done(struct ev_loop *loop, ev_async *w, int revents) {
 	}
 	char why[800];
 	struct error err;
-	postgres_one_line(why, sizeof why, pg != NULL ? PQerrorMessage(pg) : "out of memory");
+	text_one_line(why, sizeof why, pg != NULL ? PQerrorMessage(pg) : "out of memory");
 	PQfinish(pg);
 	error_set(&err, postgres_connect_code(why), "cannot connect to %s: %s", place, why);
 	if (err.code == ERROR_CONFIG)
@@ -174,7 +175,7 @@ static void describe(char *out, size_t size, const PQconninfoOption *options) {
 		strbuf_printf(&text, " of service \"%s\"", service);
 	if (host != NULL)
 		strbuf_printf(&text, " at %s%s%s", host, port != NULL ? ":" : "", port != NULL ? port : "");
-	postgres_one_line(out, size, text.data);
+	text_one_line(out, size, text.data);
 }
 
 /*

@@ -1,34 +1,22 @@
 #include "daemon/engine/postgres.h"
 
+#include "common/text.h"
+
 #include <stdio.h>
 #include <string.h>
-
-void postgres_one_line(char *out, size_t size, const char *text) {
-	size_t length = strnlen(text, size);
-	if (length == size) { /* too long: step back to the start of the character that does not fit */
-		length = size - 1;
-		while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
-			length--;
-	}
-	for (size_t i = 0; i < length; i++)
-		out[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? ' ' : text[i];
-	while (length > 0 && out[length - 1] == ' ') /* libpq's own messages end with a line feed */
-		length--;
-	out[length] = '\0';
-}
 
 void postgres_message(char *out, size_t size, const PGresult *result) {
 	const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
 	if (primary == NULL) /* libpq made this error itself: it has the text only */
 		primary = PQresultErrorMessage(result);
-	postgres_one_line(out, size, primary);
+	text_one_line(out, size, primary);
 	size_t used = strlen(out);
 	if (detail == NULL || used + 3 >= size)
 		return;
 	out[used++] = ':';
 	out[used++] = ' ';
-	postgres_one_line(out + used, size - used, detail);
+	text_one_line(out + used, size - used, detail);
 }
 
 /* The manual, appendix A "PostgreSQL Error Codes". The first prefix that matches decides. */

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "common/strbuf.h"
+#include "common/text.h"
 #include "daemon/base/failpoint.h"
 
 #include <inttypes.h>
@@ -104,7 +105,7 @@ static void fill_result(struct transaction *t, enum transaction_end end, const c
 	t->result.error = r->error;
 	memcpy(t->result.sqlstate, r->sqlstate, sizeof t->result.sqlstate);
 	if (end != TRANSACTION_COMMITTED)
-		snprintf(t->result.message, sizeof t->result.message, "%s", r->message);
+		text_format(t->result.message, sizeof t->result.message, "%s", r->message);
 }
 
 static void rolled_back(void *context, const struct engine_result *r) {

@@ -1,6 +1,7 @@
 #include "daemon/job/change.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "daemon/base/log.h"
 #include "daemon/job/job.h"
 
@@ -166,7 +167,7 @@ static void state_ended(void *context, const struct transaction_result *result) 
 	if (!committed) {
 		bool already = result->end == TRANSACTION_DECLINED && change->err.code == ERROR_NONE;
 		if (already)
-			snprintf(change->message, sizeof change->message, "job %s: %s", change->job_id, change->transition->reason);
+			text_format(change->message, sizeof change->message, "job %s: %s", change->job_id, change->transition->reason);
 		else
 			describe_failure(change, result);
 		if (job != NULL)
@@ -181,7 +182,7 @@ static void state_ended(void *context, const struct transaction_result *result) 
 		target_drop_job(target, job);
 	if (to == JOB_RUNNING)
 		target_poll(target);
-	snprintf(change->message, sizeof change->message, "job %s is %s", change->job_id, job_state_name(to));
+	text_format(change->message, sizeof change->message, "job %s is %s", change->job_id, job_state_name(to));
 	finish(change, true, true);
 }
 
@@ -218,7 +219,7 @@ static void stop_ended(void *context, const struct transaction_result *result) {
 	if (committed) {
 		while (target_job_count(target) > 0)
 			target_drop_job(target, target_job_at(target, 0));
-		snprintf(change->message, sizeof change->message, "target %s is stopped", target_config(target)->name);
+		text_format(change->message, sizeof change->message, "target %s is stopped", target_config(target)->name);
 	} else {
 		describe_failure(change, result);
 		for (size_t i = 0; i < target_job_count(target); i++)

@@ -1,11 +1,11 @@
 #include "daemon/job/claim.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "daemon/engine/transaction.h"
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +35,7 @@ struct claim {
 
 static bool decline(struct claim *claim, enum claim_end end, const char *why) {
 	claim->declined = end;
-	snprintf(claim->why, sizeof claim->why, "%s", why);
+	text_format(claim->why, sizeof claim->why, "%s", why);
 	return false;
 }
 
@@ -159,12 +159,12 @@ static void claim_ended(void *context, const struct transaction_result *result) 
 		break;
 	case TRANSACTION_REFUSED:
 		end = CLAIM_REFUSED;
-		snprintf(claim->why, sizeof claim->why, "%s", result->message);
+		text_format(claim->why, sizeof claim->why, "%s", result->message);
 		break;
 	case TRANSACTION_LOST:
 	case TRANSACTION_UNKNOWN:
 		end = CLAIM_BROKEN;
-		snprintf(claim->why, sizeof claim->why, "%s", result->message);
+		text_format(claim->why, sizeof claim->why, "%s", result->message);
 		break;
 	}
 	if (end != CLAIM_TAKEN)
@@ -221,9 +221,10 @@ static bool absorb_wait(void *context, const struct engine_result *r) {
 	if (r->nrows == 0)
 		return true;
 	freeze->declined = FREEZE_WAIT;
-	snprintf(freeze->why, sizeof freeze->why,
-	         "waiting for %s writing transaction(s) open since before the start, the oldest: pid %s, user %s, %s s, %s",
-	         engine_value(r, 0, 0), engine_value(r, 0, 1), engine_value(r, 0, 2), engine_value(r, 0, 3), engine_value(r, 0, 4));
+	text_format(freeze->why, sizeof freeze->why,
+	            "waiting for %s writing transaction(s) open since before the start, the oldest: pid %s, user %s, %s s, %s",
+	            engine_value(r, 0, 0), engine_value(r, 0, 1), engine_value(r, 0, 2), engine_value(r, 0, 3),
+	            engine_value(r, 0, 4));
 	return false;
 }
 
@@ -232,7 +233,7 @@ static bool absorb_leaves(void *context, const struct engine_result *r) {
 	if (r->nrows == 0)
 		return true;
 	freeze->declined = FREEZE_CHANGED;
-	snprintf(freeze->why, sizeof freeze->why, "%s.%s %s", engine_value(r, 0, 0), engine_value(r, 0, 1), engine_value(r, 0, 2));
+	text_format(freeze->why, sizeof freeze->why, "%s.%s %s", engine_value(r, 0, 0), engine_value(r, 0, 1), engine_value(r, 0, 2));
 	return false;
 }
 
@@ -265,7 +266,7 @@ static bool absorb_segment(void *context, const struct engine_result *r) {
 	if (add_segments(freeze->claimed, r, &err))
 		return true;
 	freeze->declined = FREEZE_REFUSED;
-	snprintf(freeze->why, sizeof freeze->why, "%s", err.message);
+	text_format(freeze->why, sizeof freeze->why, "%s", err.message);
 	return false;
 }
 
@@ -287,7 +288,7 @@ static void freeze_ended(void *context, const struct transaction_result *result)
 		else
 			end = result->end == TRANSACTION_REFUSED ? FREEZE_REFUSED : FREEZE_BROKEN;
 		if (result->end != TRANSACTION_DECLINED)
-			snprintf(freeze->why, sizeof freeze->why, "%s", result->message);
+			text_format(freeze->why, sizeof freeze->why, "%s", result->message);
 	}
 	freeze->done(freeze->context, end, freeze->why);
 	freeze_free(freeze);

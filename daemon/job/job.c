@@ -1,6 +1,7 @@
 #include "daemon/job/job_internal.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/job/batch.h"
@@ -203,7 +204,7 @@ static void freeze_done(void *context, enum freeze_end end, const char *why) {
 		look_in_ms(job, 1000);
 		return;
 	case FREEZE_CHANGED:
-		snprintf(reason, sizeof reason, "%s: submit the work again, under a new id", why);
+		text_format(reason, sizeof reason, "%s: submit the work again, under a new id", why);
 		pause_for(job, reason);
 		return;
 	case FREEZE_FENCED:
@@ -292,8 +293,8 @@ static void refused(struct job *job, const struct batch_result *result) {
 	job->failed++;
 	autofree char *after = plan_key_to_text(segment_behind(next_segment(job)));
 	autofree char *through = plan_key_to_text(&result->window.through);
-	snprintf(reason, sizeof reason, "batch failed at its %s: %s; keys after %s through %s", result->step, result->message,
-	         after != NULL ? after : "the start", through != NULL ? through : "?");
+	text_format(reason, sizeof reason, "batch failed at its %s: %s; keys after %s through %s", result->step, result->message,
+	            after != NULL ? after : "the start", through != NULL ? through : "?");
 	target_event(job->target, "batch.failed", job->id, "backfilld", reason, NULL);
 	pause_for(job, reason);
 }
@@ -301,9 +302,9 @@ static void refused(struct job *job, const struct batch_result *result) {
 static void changed(struct job *job) {
 	const struct shape_leaf *leaf = &job->claimed.shape->leaves[next_segment(job)->leaf];
 	char reason[400];
-	snprintf(reason, sizeof reason,
-	         "%s.%s is not the table that the job was submitted for (its oid was %" PRId64 "); nothing was done in it",
-	         leaf->schema, leaf->name, leaf->oid);
+	text_format(reason, sizeof reason,
+	            "%s.%s is not the table that the job was submitted for (its oid was %" PRId64 "); nothing was done in it",
+	            leaf->schema, leaf->name, leaf->oid);
 	job->failed++;
 	target_event(job->target, "batch.failed", job->id, "backfilld", reason, NULL);
 	pause_for(job, reason);
@@ -360,8 +361,8 @@ static bool guard_tripped(struct job *job) {
 	if (limit_ms <= 0 || job->verdict.lag_ms <= (double)limit_ms)
 		return false;
 	char reason[200];
-	snprintf(reason, sizeof reason, "guard: replica lag %.1f s > %.1f s (%s)", job->verdict.lag_ms / 1000.0,
-	         (double)limit_ms / 1000.0, job->verdict.probe);
+	text_format(reason, sizeof reason, "guard: replica lag %.1f s > %.1f s (%s)", job->verdict.lag_ms / 1000.0,
+	            (double)limit_ms / 1000.0, job->verdict.probe);
 	target_event(job->target, "guard.tripped", job->id, "backfilld", reason, NULL);
 	pause_for(job, reason);
 	return true;
@@ -444,7 +445,7 @@ static void link_changed(void *context, bool up, const char *why) {
 	if (!up) {
 		job->taken = false;
 		char reason[400];
-		snprintf(reason, sizeof reason, "connection lost: %.300s", why);
+		text_format(reason, sizeof reason, "connection lost: %s", why);
 		job_hold(job, "server", reason);
 		return;
 	}

@@ -1,6 +1,7 @@
 #include "daemon/job/job_internal.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 
@@ -24,7 +25,7 @@ void job_hold(struct job *job, const char *probe, const char *reason) {
 	job_count_time(job);
 	if (job->hold[0] == '\0')
 		job->held_since_us = job->counted_us;
-	snprintf(job->hold, sizeof job->hold, "%s", reason);
+	text_format(job->hold, sizeof job->hold, "%s", reason);
 	snprintf(job->hold_probe, sizeof job->hold_probe, "%s", probe);
 	if (job->hold_told || job->counted_us - job->held_since_us < HOLD_TOLD_AFTER_MS * 1000)
 		return;
@@ -70,8 +71,8 @@ static bool absorb_blocker(void *context, const struct engine_result *r) {
 	if (job == NULL || r->nrows != 1 || job->tries < JOB_TRIES_BEFORE_HOLD)
 		return true;
 	char reason[400];
-	snprintf(reason, sizeof reason, "rows are locked by pid %s, user %s, for %s s: %s", engine_value(r, 0, 0),
-	         engine_value(r, 0, 1), engine_value(r, 0, 2), engine_value(r, 0, 3));
+	text_format(reason, sizeof reason, "rows are locked by pid %s, user %s, for %s s: %s", engine_value(r, 0, 0),
+	            engine_value(r, 0, 1), engine_value(r, 0, 2), engine_value(r, 0, 3));
 	job_hold(job, "locks", reason);
 	return true;
 }

@@ -1,6 +1,7 @@
 #include "daemon/job/scheduler.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "daemon/base/log.h"
 #include "daemon/engine/transaction.h"
 #include "daemon/job/change.h"
@@ -105,8 +106,8 @@ void scheduler_stop_changed(struct scheduler *scheduler, bool stopped, const cha
 	if (scheduler->stopped == stopped)
 		return;
 	scheduler->stopped = stopped;
-	snprintf(scheduler->stop_path, sizeof scheduler->stop_path, "%s", path != NULL ? path : "");
-	snprintf(scheduler->stop_actor, sizeof scheduler->stop_actor, "%s", actor);
+	text_format(scheduler->stop_path, sizeof scheduler->stop_path, "%s", path != NULL ? path : "");
+	text_format(scheduler->stop_actor, sizeof scheduler->stop_actor, "%s", actor);
 	if (stopped)
 		log_warning(NULL, "emergency stop: %s", scheduler->stop_path);
 	else

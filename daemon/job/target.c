@@ -1,6 +1,7 @@
 #include "daemon/job/target.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/engine/transaction.h"
@@ -144,7 +145,7 @@ static void meta_ended(void *context, const struct transaction_result *result) {
 		looked(target);
 	} else if (result->end == TRANSACTION_REFUSED) {
 		target->tables = TABLES_UNKNOWN;
-		snprintf(target->why, sizeof target->why, "the control tables can't be read: %.500s", result->message);
+		text_format(target->why, sizeof target->why, "the control tables can't be read: %s", result->message);
 		looked(target);
 	}
 }
@@ -164,7 +165,7 @@ static void status_ended(void *context, const struct transaction_result *result)
 	struct target *target = context;
 	if (result->end == TRANSACTION_REFUSED) {
 		target->tables = TABLES_UNKNOWN;
-		snprintf(target->why, sizeof target->why, "%s", result->message);
+		text_format(target->why, sizeof target->why, "%s", result->message);
 		looked(target);
 	} else if (result->end == TRANSACTION_COMMITTED && target->tables == TABLES_MISSING) {
 		looked(target);
@@ -196,7 +197,7 @@ static void link_changed(void *context, bool up, const char *why) {
 		return;
 	}
 	bool news = strcmp(target->why, why) != 0;
-	snprintf(target->why, sizeof target->why, "%s", why);
+	text_format(target->why, sizeof target->why, "%s", why);
 	target->polling = false;
 	if (target->was_up) {
 		target->was_up = false;
@@ -493,7 +494,7 @@ void target_free(struct target *target) {
 		return;
 	/* Whoever still waits for an answer gets one now, and whoever asks from now on is refused. */
 	target->up = target->looked = false;
-	snprintf(target->why, sizeof target->why, "it was removed from the configuration");
+	text_format(target->why, sizeof target->why, "it was removed from the configuration");
 	while (target->njobs > 0)
 		target_drop_job(target, target->jobs[0]);
 	bury(target);

@@ -1,8 +1,8 @@
 #include "common/mem.h"
+#include "common/text.h"
 #include "daemon/job/change.h"
 #include "daemon/serve/commands_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,7 +66,7 @@ static void one_changed(void *context, const struct change_result *result) {
 	if (!result->ok)
 		asked->err = result->err;
 	else if (json_array_size(asked->ids) == 1)
-		snprintf(asked->message, sizeof asked->message, "%s", result->message);
+		text_format(asked->message, sizeof asked->message, "%s", result->message);
 	asked->changed |= result->changed;
 	one_over(asked);
 }
@@ -141,7 +141,7 @@ static void pause_all(void *context, json_t *rows, json_t *warnings, const struc
 	/* A target that can't be asked may have running jobs: that must not look like success. */
 	if (json_array_size(warnings) > 0)
 		asked->err = *err;
-	snprintf(asked->message, sizeof asked->message, "%zu running job(s) paused", json_array_size(asked->ids));
+	text_format(asked->message, sizeof asked->message, "%zu running job(s) paused", json_array_size(asked->ids));
 	one_over(asked);
 }
 

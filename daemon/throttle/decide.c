@@ -1,7 +1,8 @@
 #include "daemon/throttle/decide.h"
 
+#include "common/text.h"
+
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 /* A held job is released below this share of the limit. */
@@ -13,7 +14,7 @@ double reading_lag_ms(const struct reading *reading, int64_t now_us) {
 }
 
 static void set_probe(struct throttle_verdict *verdict, const struct reading *reading) {
-	snprintf(verdict->probe, sizeof verdict->probe, "%s", reading->probe);
+	text_format(verdict->probe, sizeof verdict->probe, "%s", reading->probe);
 }
 
 /* "r1" of "lag:r1"; NULL when the probe is about no replica in particular. */
@@ -27,9 +28,9 @@ static void hold_unknown(struct throttle_verdict *verdict, const struct reading 
 	verdict->held = true;
 	set_probe(verdict, reading);
 	if (name != NULL)
-		snprintf(verdict->reason, sizeof verdict->reason, "replica lag unknown (%s): %.150s", name, reading->why);
+		text_format(verdict->reason, sizeof verdict->reason, "replica lag unknown (%s): %s", name, reading->why);
 	else
-		snprintf(verdict->reason, sizeof verdict->reason, "replica lag unknown: %s", reading->why);
+		text_format(verdict->reason, sizeof verdict->reason, "replica lag unknown: %s", reading->why);
 }
 
 static void hold_lag(struct throttle_verdict *verdict, const struct reading *reading, double limit_ms) {
@@ -38,11 +39,11 @@ static void hold_lag(struct throttle_verdict *verdict, const struct reading *rea
 	double lag_s = verdict->lag_ms / 1000, limit_s = limit_ms / 1000;
 	const char *name = replica_name(reading) != NULL ? replica_name(reading) : reading->probe;
 	if (verdict->pressure >= 1)
-		snprintf(verdict->reason, sizeof verdict->reason, "replica lag %.1f s %s %g s (%s)", lag_s, lag_s > limit_s ? ">" : "=",
-		         limit_s, name);
+		text_format(verdict->reason, sizeof verdict->reason, "replica lag %.1f s %s %g s (%s)", lag_s,
+		            lag_s > limit_s ? ">" : "=", limit_s, name);
 	else
-		snprintf(verdict->reason, sizeof verdict->reason, "replica lag %.1f s, going on below %g s (%s)", lag_s,
-		         limit_s * release_pressure, name);
+		text_format(verdict->reason, sizeof verdict->reason, "replica lag %.1f s, going on below %g s (%s)", lag_s,
+		            limit_s * release_pressure, name);
 }
 
 void decide(const struct reading *readings, size_t count, const struct throttle_settings *settings, int64_t now_us,

@@ -1,6 +1,7 @@
 #include "daemon/throttle/stop_file.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "daemon/base/clock.h"
 
 #include <errno.h>
@@ -40,7 +41,7 @@ struct stop_file {
 static bool look_at(struct stop_file *stop, const struct watched *file) {
 	struct stat st;
 	if (lstat(file->path, &st) == 0) {
-		snprintf(stop->found, sizeof stop->found, "%s", file->path);
+		text_format(stop->found, sizeof stop->found, "%s", file->path);
 		return true;
 	}
 	int failure = errno == ENOENT ? 0 : errno;
@@ -50,7 +51,7 @@ static bool look_at(struct stop_file *stop, const struct watched *file) {
 	if (failure == 0)
 		return false;
 	char text[96];
-	snprintf(stop->found, sizeof stop->found, "directory %s: %s", file->directory, strerror_r(failure, text, sizeof text));
+	text_format(stop->found, sizeof stop->found, "directory %s: %s", file->directory, strerror_r(failure, text, sizeof text));
 	return true;
 }
 

@@ -6,6 +6,7 @@
 #include "daemon/throttle/throttle.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "daemon/base/clock.h"
 #include "daemon/engine/dialect.h"
 #include "daemon/engine/link.h"
@@ -69,7 +70,7 @@ static void set_unknown(struct replica *replica, const char *format, ...) {
 	va_list args;
 	va_start(args, format);
 	replica->reading.state = READING_UNKNOWN;
-	vsnprintf(replica->reading.why, sizeof replica->reading.why, format, args);
+	text_vformat(replica->reading.why, sizeof replica->reading.why, format, args);
 	va_end(args);
 }
 
@@ -117,9 +118,9 @@ static struct replica *find_replica(const struct throttle *throttle, const char 
 static void explain(const struct throttle *throttle, const struct transaction_result *result, char *why, size_t size) {
 	bool missing = strcmp(result->sqlstate, "42P01") == 0 || strcmp(result->sqlstate, "3F000") == 0;
 	if (missing)
-		snprintf(why, size, "control tables missing: run `backfillctl init %s`", throttle->target->name);
+		text_format(why, size, "control tables missing: run `backfillctl init %s`", throttle->target->name);
 	else
-		snprintf(why, size, "%.*s", (int)size - 1, result->message);
+		text_format(why, size, "%s", result->message);
 }
 
 /* ---- configured replicas: reading the heartbeat ------------------------------------------------------------------ */
@@ -213,11 +214,11 @@ static void write_heartbeat(struct throttle *throttle) {
 static bool write_problem(const struct throttle *throttle, int64_t now_us, char *why, size_t size) {
 	int64_t silence_us = now_us - throttle->written_us;
 	if (throttle->uses == 0)
-		snprintf(why, size, "not watched: no running job of the target");
+		text_format(why, size, "not watched: no running job of the target");
 	else if (throttle->write_why[0] != '\0')
-		snprintf(why, size, "heartbeat not written: %s", throttle->write_why);
+		text_format(why, size, "heartbeat not written: %s", throttle->write_why);
 	else if (throttle->written_us > 0 && silence_us > write_silence_us)
-		snprintf(why, size, "heartbeat not written: no answer for %.1f s", (double)silence_us / 1e6);
+		text_format(why, size, "heartbeat not written: no answer for %.1f s", (double)silence_us / 1e6);
 	else
 		return false;
 	return true;
@@ -313,7 +314,7 @@ static void primary_changed(void *context, bool up, const char *why) {
 	for (size_t i = 0; i < throttle->nreplicas; i++)
 		throttle->replicas[i]->listed = false;
 	if (!up)
-		snprintf(throttle->write_why, sizeof throttle->write_why, "%s", why);
+		text_format(throttle->write_why, sizeof throttle->write_why, "%s", why);
 }
 
 /* ---- in use or idle ---------------------------------------------------------------------------------------------- */
@@ -450,7 +451,7 @@ static struct reading pseudo_reading(const char *name, bool counts, const char *
 	struct reading reading = {.state = READING_UNKNOWN, .counts = counts};
 	snprintf(reading.probe, sizeof reading.probe, "lag%s%s", name != NULL ? ":" : "", name != NULL ? name : "");
 	snprintf(reading.source, sizeof reading.source, "pg_stat_replication");
-	snprintf(reading.why, sizeof reading.why, "%s", why);
+	text_format(reading.why, sizeof reading.why, "%s", why);
 	return reading;
 }
 
@@ -467,7 +468,7 @@ static size_t collect(const struct throttle *throttle, const struct throttle_set
 		if (!blind)
 			continue;
 		reading->state = READING_UNKNOWN;
-		snprintf(reading->why, sizeof reading->why, "%s", why);
+		text_format(reading->why, sizeof reading->why, "%s", why);
 	}
 	for (size_t i = 0; i < settings->nreplicas; i++) {
 		const char *name = settings->replicas[i];

@@ -72,3 +72,17 @@ def test_what_has_changed_between_submit_and_start_pauses(pg, db, daemon, table,
     daemon.ctl("resume", job.id, check=0)
     assert leaf in daemon.wait_state(job, "paused", 10)["reason"]
     daemon.ctl("cancel", job.id, check=0)
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_a_long_error_in_any_script_pauses_and_is_shown(pg, db, daemon, shift):
+    """Wherever the message and the keys are cut, what is stored and shown stays UTF-8."""
+    pg.sql(db, f"""CREATE TABLE t (id text PRIMARY KEY, n int NOT NULL DEFAULT 0); GRANT SELECT, UPDATE ON t TO backfill;
+        INSERT INTO t SELECT repeat('€', 100 + i), 0 FROM generate_series(1, 50) i;
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION '{"x" * shift}%', repeat('ä€😀', 500); END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION refuse()""")
+    job = increment(allow_triggers=True)
+    daemon.submit(job, "--start")
+    assert "ä€😀ä€😀" in daemon.wait_state(job, "paused", 10)["reason"]
+    assert any("ä€😀" in (event["reason"] or "") for event in daemon.ctl_json("events", job.id) if event["event"] == "batch.failed")
