@@ -102,7 +102,8 @@ bool limit_keys_load_later(const struct keytable_document *document, const struc
 	     .min = 0.0001,                                                                                                          \
 	     .max = 1,                                                                                                               \
 	     .fallback = "0.01",                                                                                                     \
-	     .doc = "A larger share of failed batches among the last 1000 pauses the job, once 100 were done."},                     \
+	     .doc = "A larger share of failed batches among the last 1000 pauses the job, once 100 were done. Read and checked, "    \
+	            "not used yet: the first one pauses."},                                                                          \
 		{.name = "guards.failed_batches",                                                                                        \
 	     .type = KEY_INT,                                                                                                        \
 	     .flags = KEY_LIVE,                                                                                                      \
@@ -111,7 +112,7 @@ bool limit_keys_load_later(const struct keytable_document *document, const struc
 	     .min = 1,                                                                                                               \
 	     .max = 1000,                                                                                                            \
 	     .fallback = "3",                                                                                                        \
-	     .doc = "So many failed batches in a row pause the job."},                                                               \
+	     .doc = "So many failed batches in a row pause the job. Read and checked, not used yet: the first one pauses."},         \
 		LATER_NUMBER("guards.p95_increase", KEY_FLOAT, 0, 100, "0", "P95 above its baseline by more than this share pauses."),   \
 		LATER_NUMBER("guards.disk_used", KEY_FLOAT, 0, 1, "0", "A fuller disk pauses; 0 = not watched."), {                      \
 		.name = "guards.on_guard", .type = KEY_CHOICE, .flags = KEY_LIVE | KEY_LATER | KEY_UNSTORED,                             \

@@ -261,7 +261,7 @@ const struct key config_target_keys[] = {
      TARGET(name),
      .pattern = TARGET_NAME,
      .wanted = NAME_WANTED,
-     .doc = "What jobs call it."},
+     .doc = "What jobs call it. A job is done by daemons that have a target of this name, on whatever host."},
 	{.name = "url",
      .type = KEY_STRING,
      .flags = KEY_REQUIRED | KEY_SECRET,
