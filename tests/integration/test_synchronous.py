@@ -63,7 +63,7 @@ def test_a_batch_that_waits_for_the_standby_is_not_done_twice_after_a_kill(pg, d
     waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'SyncRep'"
     wait_for(lambda: pg.sql(db, waiting), 10, "a commit that waits for the standby")
     daemon.kill9()
-    daemon.launch()
+    daemon.start()
     pg.replica.unfreeze()
     daemon.wait_batches(job, daemon.batches(job) + 1)
     finish(pg, db, daemon, job)

@@ -138,7 +138,8 @@ static void mistakes_have_a_place_and_a_hint(void **state) {
 	refused("shutdown_grace = \"1h\";", ":1: shutdown_grace: 1h is out of range: 0ms to 10m is allowed", "");
 	refused("targets = { };", ":1: targets: a list of groups is wanted", "targets = ( { name = \"…\"; url = \"…\"; } );");
 	refused("targets = ( 5 );", ":1: targets: a group { … } is wanted in the list", NULL);
-	refused("targets = ( { url = \"postgresql://h/d\"; } );", ":1: name: missing, but required", "name: What jobs call it.");
+	refused("targets = ( { url = \"postgresql://h/d\"; } );", ":1: name: missing, but required",
+	        "name: What jobs call it. A job is done by daemons that have a target of this name, on whatever host.");
 	refused("targets = (\n{ name = \"t\"; } );", ":2: url: missing, but required", NULL);
 	refused("targets = ( { name = \"a b\"; url = \"postgresql://h/d\"; } );",
 	        ":1: name: \"a b\" is not a name (letters, digits, _ and -, at most 63)", "");
