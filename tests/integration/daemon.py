@@ -182,6 +182,10 @@ class Daemon:
         self.pg.sql(self.db, "ANALYZE")
         return self.ctl("submit", job.write(self.directory), *args, check=check)
 
+    def wait_up(self):
+        """A job's own connection may be there before the control connection is."""
+        wait_for(lambda: self._answers() and self.ctl_json("targets")[0]["state"] == "up", 15, "the control connection")
+
     def show(self, job):
         return self.ctl_json("show", getattr(job, "id", job))
 

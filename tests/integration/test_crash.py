@@ -41,6 +41,7 @@ def test_thirty_kills_lose_nothing_and_double_nothing(pg, db, daemon):
             assert daemon.progress(job)[0] == "running", "too few rows for this machine: the job ended before the last kill"
             daemon.kill9()
             delays.append(first_batch_after_start(daemon, job))
+        daemon.wait_up()  # the last batch may have been its predecessor's
         daemon.ctl("set", job.id, "batch.rows=2000", "batch.delay=0ms", check=0)
         daemon.wait_done(job)
     assert_exactly_once(pg, db, ROWS)

@@ -44,6 +44,7 @@ def test_while_the_server_is_down(pg, db, daemon, job):
     assert [target["state"] for target in daemon.ctl_json("targets")] == ["down"]
     pg.primary.start()
     daemon.wait_batches(job, daemon.batches(job) + 1)
+    daemon.wait_up()
     names = [e["event"] for e in daemon.ctl_json("events")]
     assert "target.up" in names
     finish(pg, db, daemon, job)
