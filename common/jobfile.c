@@ -71,6 +71,11 @@ static bool check_required(const struct keytable_document *d, const struct jobfi
 		              "missing: a statement can't be rolled back, which must be said");
 		return error_hint(err, "rollback = { keep_old_values = false; };");
 	}
+	if (job->kind == JOB_STATEMENT && job->keep_old_values) {
+		const char *name = "rollback.keep_old_values";
+		keytable_fail(d, keytable_setting(d, NULL, name), name, err, "a statement's old values can't be kept");
+		return error_hint(err, "rollback = { keep_old_values = false; };");
+	}
 	return true;
 }
 

@@ -65,6 +65,8 @@ struct jobfile {
 	size_t nkey;
 
 	enum durability durability;
+	bool keep_old_values;
+	bool old_values_null; /* not said, found out: `where` fixes every column of `set` at NULL */
 	bool allow_triggers, allow_cascades, allow_no_index, allow_delete;
 	struct job_settings settings;
 

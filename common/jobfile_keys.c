@@ -278,7 +278,12 @@ const struct key jobfile_keys[] = {
      .wanted = "list of groups { name; sql; expect }",
      .load = limit_keys_load_later,
      .doc = "Own SQL checks."},
-	LATER("rollback.keep_old_values", KEY_BOOL, "false", "Keep what each batch changed, for a rollback."),
+	{.name = "rollback.keep_old_values",
+     .type = KEY_BOOL,
+     FIELD(keep_old_values),
+     .fallback = "true",
+     .doc = "Keys, old and new values of exactly the rows that a batch changed, and which of them it inserted, are kept in the "
+            "batch's own transaction (backfill.kept, one compressed row a batch)."},
 	LATER("errors.quarantine", KEY_BOOL, "false", "Set rows whose data fails aside and go on."),
 	{.name = "errors.max_quarantined",
      .type = KEY_INT,

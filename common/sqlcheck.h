@@ -14,6 +14,9 @@
 /* All fragments of the job: set, where, columns, statement. err->code ERROR_DATA, the message names the key (set.x). */
 bool sqlcheck_job(const struct jobfile *job, struct error *err);
 
+/* Does `where` hold only where every column of `set` is NULL (`c IS NULL AND …`)? Then no old value needs to be read. */
+bool sqlcheck_old_values_null(const struct jobfile *job);
+
 /* Where {range} stands in a statement. */
 struct sqlcheck_range {
 	size_t offset;  /* of "{" */

@@ -47,6 +47,17 @@ struct dialect {
 	char *(*count)(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
 	/* The DML over (after, through]. Parameters: after (only if has_after), through. */
 	char *(*work)(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
+	/*
+	 * For rollback.keep_old_values: the rows about to be changed, locked, with their old values, into backfill.kept; affects
+	 * no row when there are none. NULL when nothing has to be read before. Parameters: as for work, then job, segment
+	 * number, batch id. Caller frees.
+	 */
+	char *(*capture)(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
+	/*
+	 * The DML, and what it wrote into backfill.kept. One row: rows changed, rows that met one already there, "true" when
+	 * the rows that were there before are exactly the captured ones. Parameters as for capture.
+	 */
+	char *(*work_kept)(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
 };
 
 extern const struct dialect dialect_postgres;

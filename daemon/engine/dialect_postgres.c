@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMA_VERSION = 1, IDLE_IN_TRANSACTION_MS = 2000 };
+enum { SCHEMA_VERSION = 2, IDLE_IN_TRANSACTION_MS = 2000 };
 
 const char *dialect_sql(const struct dialect *dialect, const char *name) {
 	char path[96];
@@ -195,16 +195,21 @@ static void add_where(struct strbuf *b, const struct jobfile *job, const struct 
 		strbuf_printf(b, " AND (%s\n)", job->where);
 }
 
+static void add_update(struct strbuf *b, const struct jobfile *job, const struct table_shape *shape,
+                       const struct shape_leaf *leaf, bool has_after) {
+	strbuf_add(b, "UPDATE ONLY ");
+	add_relation(b, leaf->schema, leaf->name);
+	for (size_t i = 0; i < job->nset; i++) {
+		strbuf_add(b, i == 0 ? " SET " : ", ");
+		add_ident(b, job->set[i].column);
+		strbuf_printf(b, " = (%s\n)", job->set[i].expr);
+	}
+	add_where(b, job, shape, has_after);
+}
+
 static char *update(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
 	autostrbuf b = {0};
-	strbuf_add(&b, "UPDATE ONLY ");
-	add_relation(&b, leaf->schema, leaf->name);
-	for (size_t i = 0; i < job->nset; i++) {
-		strbuf_add(&b, i == 0 ? " SET " : ", ");
-		add_ident(&b, job->set[i].column);
-		strbuf_printf(&b, " = (%s\n)", job->set[i].expr);
-	}
-	add_where(&b, job, shape, has_after);
+	add_update(&b, job, shape, leaf, has_after);
 	return strbuf_take(&b);
 }
 
@@ -227,37 +232,48 @@ static void add_conflict_clause(struct strbuf *b, const struct jobfile *job, con
 	}
 }
 
-/*
- * Answers one row: rows written, rows that met one already there. A freshly inserted row has xmax 0; one that ON
- * CONFLICT updated has our own transaction in it.
- */
+static void add_insert(struct strbuf *b, const struct jobfile *job, const struct table_shape *shape,
+                       const struct shape_leaf *leaf, bool has_after) {
+	strbuf_add(b, "INSERT INTO ");
+	add_relation(b, job->into_schema, job->into_table);
+	for (size_t i = 0; i < job->ncolumns; i++) {
+		strbuf_add(b, i == 0 ? " (" : ", ");
+		add_ident(b, job->columns[i].column);
+	}
+	strbuf_add(b, ")");
+	for (size_t i = 0; i < job->ncolumns; i++)
+		strbuf_printf(b, "%s (%s\n)", i == 0 ? " SELECT" : ",", job->columns[i].expr);
+	add_from(b, leaf);
+	add_where(b, job, shape, has_after);
+	strbuf_add(b, " ORDER BY ");
+	add_key_list(b, shape, "");
+	if (job->on_conflict != CONFLICT_ERROR)
+		add_conflict_clause(b, job, shape);
+	/* A freshly inserted row has xmax 0; one that ON CONFLICT updated has our own transaction in it. */
+	strbuf_printf(b, " RETURNING %s AS met", job->on_conflict == CONFLICT_UPDATE ? "xmax <> 0" : "false");
+}
+
+/* Of the rows of `work`: rows written, rows that met one already there. */
+static void add_insert_counts(struct strbuf *b, const struct jobfile *job, const struct table_shape *shape,
+                              const struct shape_leaf *leaf, bool has_after) {
+	strbuf_add(b, " SELECT count(*), ");
+	if (job->on_conflict == CONFLICT_SKIP) {
+		strbuf_add(b, "(SELECT count(*)");
+		add_from(b, leaf);
+		add_where(b, job, shape, has_after);
+		strbuf_add(b, ") - count(*)");
+	} else {
+		strbuf_add(b, "count(*) FILTER (WHERE met)");
+	}
+}
+
 static char *insert(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
 	autostrbuf b = {0};
-	strbuf_add(&b, "WITH written AS (INSERT INTO ");
-	add_relation(&b, job->into_schema, job->into_table);
-	for (size_t i = 0; i < job->ncolumns; i++) {
-		strbuf_add(&b, i == 0 ? " (" : ", ");
-		add_ident(&b, job->columns[i].column);
-	}
+	strbuf_add(&b, "WITH work AS (");
+	add_insert(&b, job, shape, leaf, has_after);
 	strbuf_add(&b, ")");
-	for (size_t i = 0; i < job->ncolumns; i++)
-		strbuf_printf(&b, "%s (%s\n)", i == 0 ? " SELECT" : ",", job->columns[i].expr);
-	add_from(&b, leaf);
-	add_where(&b, job, shape, has_after);
-	strbuf_add(&b, " ORDER BY ");
-	add_key_list(&b, shape, "");
-	if (job->on_conflict != CONFLICT_ERROR)
-		add_conflict_clause(&b, job, shape);
-	strbuf_printf(&b, " RETURNING %s AS met) SELECT count(*), ", job->on_conflict == CONFLICT_UPDATE ? "xmax <> 0" : "false");
-	if (job->on_conflict == CONFLICT_SKIP) {
-		strbuf_add(&b, "(SELECT count(*)");
-		add_from(&b, leaf);
-		add_where(&b, job, shape, has_after);
-		strbuf_add(&b, ") - count(*)");
-	} else {
-		strbuf_add(&b, "count(*) FILTER (WHERE met)");
-	}
-	strbuf_add(&b, " FROM written");
+	add_insert_counts(&b, job, shape, leaf, has_after);
+	strbuf_add(&b, " FROM work");
 	return strbuf_take(&b);
 }
 
@@ -287,6 +303,187 @@ static char *work(const struct jobfile *job, const struct table_shape *shape, co
 	abort();
 }
 
+/* --- kept rows: docs/control-tables.md, backfill.kept --- */
+
+/*
+ * The kept arrays are flat, one column behind the other: all first key columns, then all second ones. `prefix` names the
+ * texts made of the columns by add_texts: k1, k2 …
+ */
+static void add_arrays(struct strbuf *b, const char *prefix, size_t count, const char *filter) {
+	for (size_t i = 0; i < count; i++)
+		strbuf_printf(b, "%sarray_agg(%s%zu)%s", i > 0 ? " || " : "", prefix, i + 1, filter);
+}
+
+static void add_qualified(struct strbuf *b, const char *relation, const char *column) {
+	if (relation != NULL) {
+		add_ident(b, relation);
+		strbuf_add(b, ".");
+	}
+	add_ident(b, column);
+}
+
+/* , relation.column::text AS k1 */
+static void add_text_of(struct strbuf *b, const char *relation, const char *column, char prefix, size_t i) {
+	strbuf_add(b, ", ");
+	add_qualified(b, relation, column);
+	strbuf_printf(b, "::text AS %c%zu", prefix, i + 1);
+}
+
+/* What names a written row, as c1, c2 … for sorting and as text k1, k2 … Qualified, a name means the column. */
+static void add_key_texts(struct strbuf *b, const char *relation, const struct jobfile *job, const struct table_shape *shape) {
+	size_t count = job->kind == JOB_UPDATE ? shape->nkey : shape->nconflict_key;
+	for (size_t i = 0; i < count; i++) {
+		const char *column = job->kind == JOB_UPDATE ? shape->key[i].name : shape->conflict_key[i];
+		strbuf_add(b, ", ");
+		add_qualified(b, relation, column);
+		strbuf_printf(b, " AS c%zu", i + 1);
+		add_text_of(b, relation, column, 'k', i);
+	}
+}
+
+static size_t kept_keys(const struct jobfile *job, const struct table_shape *shape) {
+	return job->kind == JOB_UPDATE ? shape->nkey : shape->nconflict_key;
+}
+
+static size_t kept_columns(const struct jobfile *job) {
+	return job->kind == JOB_UPDATE ? job->nset : job->ncolumns;
+}
+
+static void add_value_texts(struct strbuf *b, const char *relation, const struct jobfile *job, char prefix) {
+	const struct assignment *columns = job->kind == JOB_UPDATE ? job->set : job->columns;
+	for (size_t i = 0; i < kept_columns(job); i++)
+		add_text_of(b, relation, columns[i].column, prefix, i);
+}
+
+static void add_sort(struct strbuf *b, size_t nkeys) {
+	for (size_t i = 0; i < nkeys; i++)
+		strbuf_printf(b, "%sc%zu", i > 0 ? ", " : "", i + 1);
+}
+
+static void add_kept_insert(struct strbuf *b, const char *columns, size_t parameter) {
+	strbuf_printf(b, "INSERT INTO backfill.kept (job_id, segment, batch_id, %s) SELECT $%zu::text, $%zu::integer, $%zu::bigint, ",
+	              columns, parameter, parameter + 1, parameter + 2);
+}
+
+static size_t range_parameters(const struct table_shape *shape, bool has_after) {
+	return 1 + shape->nkey * (has_after ? 2 : 1);
+}
+
+static const struct assignment *find_column(const struct jobfile *job, const char *name) {
+	for (size_t i = 0; i < job->ncolumns; i++)
+		if (strcmp(job->columns[i].column, name) == 0)
+			return &job->columns[i];
+	return NULL;
+}
+
+/* The rows of `into` that the batch's rows will meet. A key column that the job leaves to its default meets nothing. */
+static void add_met_rows(struct strbuf *b, const struct jobfile *job, const struct table_shape *shape,
+                         const struct shape_leaf *leaf, bool has_after) {
+	strbuf_add(b, " FROM ");
+	add_relation(b, job->into_schema, job->into_table);
+	strbuf_add(b, " AS met WHERE (");
+	for (size_t i = 0; i < shape->nconflict_key; i++) {
+		strbuf_add(b, i > 0 ? ", " : "");
+		add_qualified(b, "met", shape->conflict_key[i]);
+	}
+	strbuf_add(b, ") IN (SELECT ");
+	for (size_t i = 0; i < shape->nconflict_key; i++) {
+		const struct assignment *column = find_column(job, shape->conflict_key[i]);
+		strbuf_printf(b, "%s(%s\n)", i > 0 ? ", " : "", column != NULL ? column->expr : "NULL");
+	}
+	add_from(b, leaf);
+	add_where(b, job, shape, has_after);
+	strbuf_add(b, ")");
+}
+
+static bool captures(const struct jobfile *job) {
+	return job->keep_old_values && ((job->kind == JOB_UPDATE && !job->old_values_null) ||
+	                                (job->kind == JOB_INSERT && job->on_conflict == CONFLICT_UPDATE));
+}
+
+static char *capture(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	if (!captures(job))
+		return NULL;
+	autostrbuf b = {0};
+	bool update = job->kind == JOB_UPDATE;
+	const char *relation = update ? leaf->name : "met"; /* its own name: `where` may say it */
+	add_kept_insert(&b, "rows, existing, keys, old_values", range_parameters(shape, has_after));
+	strbuf_add(&b, "count(*), count(*), ");
+	add_arrays(&b, "k", kept_keys(job, shape), "");
+	strbuf_add(&b, ", ");
+	add_arrays(&b, "o", kept_columns(job), "");
+	strbuf_add(&b, " FROM (SELECT 1");
+	add_key_texts(&b, relation, job, shape);
+	add_value_texts(&b, relation, job, 'o');
+	if (update) {
+		add_from(&b, leaf);
+		add_where(&b, job, shape, has_after);
+	} else {
+		add_met_rows(&b, job, shape, leaf, has_after);
+	}
+	strbuf_add(&b, " ORDER BY ");
+	add_sort(&b, kept_keys(job, shape));
+	strbuf_printf(&b, " FOR NO KEY UPDATE) AS locked%s", update ? " HAVING count(*) > 0" : "");
+	return strbuf_take(&b);
+}
+
+/*
+ * `written` is what was written, the rows that were there before first, each part in key order; it completes the captured
+ * row, if the rows that were there are exactly the captured ones.
+ */
+static void add_completion(struct strbuf *b, const struct jobfile *job, const struct table_shape *shape, size_t parameter) {
+	size_t nkeys = kept_keys(job, shape);
+	strbuf_add(b, ", written AS (SELECT count(*) AS rows, count(*) FILTER (WHERE met) AS existing, ");
+	add_arrays(b, "k", nkeys, "");
+	strbuf_add(b, " AS keys, ");
+	add_arrays(b, "k", nkeys, " FILTER (WHERE met)");
+	strbuf_add(b, " AS existing_keys, ");
+	add_arrays(b, "n", kept_columns(job), "");
+	strbuf_add(b, " AS new_values FROM (SELECT * FROM work ORDER BY NOT met, ");
+	add_sort(b, nkeys);
+	strbuf_printf(b,
+	              ") AS ordered), completed AS (UPDATE backfill.kept AS b SET rows = w.rows, keys = w.keys, new_values = "
+	              "w.new_values FROM written AS w WHERE b.job_id = $%zu::text AND b.segment = $%zu::integer AND b.batch_id = "
+	              "$%zu::bigint AND b.keys IS NOT DISTINCT FROM w.existing_keys RETURNING 1)",
+	              parameter, parameter + 1, parameter + 2);
+}
+
+static char *work_kept(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf,
+                       bool has_after) {
+	autostrbuf b = {0};
+	size_t parameter = range_parameters(shape, has_after);
+	bool update = job->kind == JOB_UPDATE;
+	const char *relation = update ? leaf->name : job->into_table;
+	strbuf_add(&b, "WITH work AS (");
+	if (update) {
+		add_update(&b, job, shape, leaf, has_after);
+		strbuf_add(&b, " RETURNING true AS met");
+	} else {
+		add_insert(&b, job, shape, leaf, has_after);
+	}
+	add_key_texts(&b, relation, job, shape);
+	add_value_texts(&b, relation, job, 'n');
+	strbuf_add(&b, ")");
+	if (captures(job)) {
+		add_completion(&b, job, shape, parameter);
+		strbuf_printf(&b, " SELECT rows, %s, EXISTS (SELECT FROM completed)::text FROM written", update ? "0" : "existing");
+		return strbuf_take(&b);
+	}
+	strbuf_add(&b, ", kept AS (");
+	add_kept_insert(&b, "rows, existing, keys, new_values", parameter);
+	strbuf_printf(&b, "count(*), %s, ", update ? "count(*)" : "0");
+	add_arrays(&b, "k", kept_keys(job, shape), "");
+	strbuf_add(&b, ", ");
+	add_arrays(&b, "n", kept_columns(job), "");
+	strbuf_add(&b, " FROM work HAVING count(*) > 0)");
+	if (update)
+		strbuf_add(&b, " SELECT count(*), 0");
+	else
+		add_insert_counts(&b, job, shape, leaf, has_after);
+	strbuf_add(&b, ", 'true' FROM work");
+	return strbuf_take(&b);
+}
+
 const struct dialect dialect_postgres = {
 	.name = "postgres",
 	.schema_version = SCHEMA_VERSION,
@@ -297,4 +494,6 @@ const struct dialect dialect_postgres = {
 	.boundary = boundary,
 	.count = count,
 	.work = work,
+	.capture = capture,
+	.work_kept = work_kept,
 };

@@ -17,7 +17,9 @@ struct batch {
 	struct batch_result result;
 	bool bounded; /* the boundary look-up found the window's end */
 	bool changed; /* the leaf is another table now */
-	char *boundary_sql, *count_sql, *work_sql;
+	bool raced;   /* the rows changed are not those captured */
+	bool nothing; /* no row was captured: there is nothing to change */
+	char *boundary_sql, *count_sql, *capture_sql, *work_sql;
 	int64_t started_us, work_started_us;
 };
 
@@ -25,6 +27,7 @@ static void batch_free(struct batch *batch) {
 	window_clear(&batch->result.window);
 	free(batch->boundary_sql);
 	free(batch->count_sql);
+	free(batch->capture_sql);
 	free(batch->work_sql);
 	free(batch);
 }
@@ -92,24 +95,53 @@ static bool absorb_count(void *context, const struct engine_result *result) {
 	return true;
 }
 
+static void add_range(const struct batch *batch, struct statement *statement) {
+	const struct segment *segment = batch->request.segment;
+	add_key(statement, segment_behind(segment));
+	add_key(statement, &batch->result.window.through);
+	if (!batch->request.job->keep_old_values)
+		return;
+	statement_add_text(statement, batch->request.job->id);
+	statement_add_int(statement, segment->number);
+	statement_add_int(statement, segment->batch_id + 1);
+}
+
+static bool prepare_capture(void *context, struct statement *statement) {
+	struct batch *batch = context;
+	add_range(batch, statement);
+	batch->work_started_us = clock_monotonic_us();
+	return true;
+}
+
+static bool absorb_capture(void *context, const struct engine_result *result) {
+	struct batch *batch = context;
+	batch->nothing = result->affected == 0;
+	if (batch->nothing)
+		batch->result.work_us = clock_monotonic_us() - batch->work_started_us;
+	return true;
+}
+
 static bool prepare_work(void *context, struct statement *statement) {
 	struct batch *batch = context;
-	add_key(statement, segment_behind(batch->request.segment));
-	add_key(statement, &batch->result.window.through);
-	batch->work_started_us = clock_monotonic_us();
+	if (batch->nothing)
+		return false;
+	add_range(batch, statement);
+	if (batch->capture_sql == NULL)
+		batch->work_started_us = clock_monotonic_us();
 	return true;
 }
 
 static bool absorb_work(void *context, const struct engine_result *result) {
 	struct batch *batch = context;
 	batch->result.work_us = clock_monotonic_us() - batch->work_started_us;
-	if (result->nrows == 1 && result->ncolumns == 2) {
+	if (result->nrows == 1 && result->ncolumns >= 2) {
 		batch->result.rows_changed = strtoll(engine_value(result, 0, 0), NULL, 10);
 		batch->result.rows_conflicted = strtoll(engine_value(result, 0, 1), NULL, 10);
 	} else {
 		batch->result.rows_changed = result->affected;
 	}
-	return true;
+	batch->raced = result->ncolumns == 3 && strcmp(engine_value(result, 0, 2), "true") != 0;
+	return !batch->raced;
 }
 
 static bool prepare_checkpoint(void *context, struct statement *statement) {
@@ -140,7 +172,7 @@ static void ended(void *context, const struct transaction_result *result) {
 		r->end = BATCH_COMMITTED;
 		break;
 	case TRANSACTION_DECLINED:
-		r->end = batch->changed ? BATCH_CHANGED : BATCH_FENCED;
+		r->end = batch->changed ? BATCH_CHANGED : batch->raced ? BATCH_RACED : BATCH_FENCED;
 		break;
 	case TRANSACTION_REFUSED:
 		r->end = BATCH_REFUSED;
@@ -164,7 +196,9 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 	bool has_behind = segment_behind(request->segment)->n > 0;
 	batch->boundary_sql = dialect->boundary(request->shape, leaf, has_behind);
 	batch->count_sql = dialect->count(request->shape, leaf, has_behind);
-	batch->work_sql = dialect->work(request->job, request->shape, leaf, has_behind);
+	bool keep = request->job->keep_old_values;
+	batch->capture_sql = keep ? dialect->capture(request->job, request->shape, leaf, has_behind) : NULL;
+	batch->work_sql = (keep ? dialect->work_kept : dialect->work)(request->job, request->shape, leaf, has_behind);
 
 	struct dialect_session session = {
 		.statement_timeout_ms = request->statement_timeout_ms,
@@ -175,6 +209,8 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 	struct transaction *t = transaction_new("batch", begin);
 	transaction_add(t, "boundary", batch->boundary_sql, prepare_boundary, absorb_boundary);
 	transaction_add(t, "count", batch->count_sql, prepare_count, absorb_count);
+	if (batch->capture_sql != NULL)
+		transaction_add(t, "capture", batch->capture_sql, prepare_capture, absorb_capture);
 	transaction_add(t, "work", batch->work_sql, prepare_work, absorb_work);
 	transaction_add(t, "checkpoint", dialect_sql(dialect, "checkpoint"), prepare_checkpoint, transaction_expect_one);
 	link_run(link, t, (int)request->statement_timeout_ms + ANSWER_GRACE_MS, 0, batch, ended);

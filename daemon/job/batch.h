@@ -16,6 +16,7 @@ enum batch_end {
 	BATCH_FENCED,  /* the segment's row is no longer ours, or not where we thought: read again */
 	BATCH_UNKNOWN, /* the connection was lost: read the checkpoint */
 	BATCH_CHANGED, /* the name means another table than the one that was submitted: rolled back, a person must look */
+	BATCH_RACED,   /* rolled back: other rows were changed than those whose old values had been kept */
 	BATCH_REFUSED, /* rolled back; `error` says why */
 };
 

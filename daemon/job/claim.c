@@ -1,6 +1,7 @@
 #include "daemon/job/claim.h"
 
 #include "common/mem.h"
+#include "common/sqlcheck.h"
 #include "common/text.h"
 #include "daemon/engine/transaction.h"
 
@@ -61,6 +62,7 @@ static bool read_definition(struct claim *claim, const struct engine_result *r, 
 	json_decref(settings);
 	if (!applied)
 		return false;
+	claimed->job->old_values_null = sqlcheck_old_values_null(claimed->job);
 	json_t *shape = json_loads(engine_value(r, 0, 3), 0, NULL);
 	bool ok = shape_from_json(shape, &claimed->shape, err);
 	json_decref(shape);

@@ -23,6 +23,7 @@ enum {
 	SHORTEST_LOCK_WAIT_MS = 20,
 	SHORTEST_STATEMENT_MS = 5000,
 	SEEN_EVERY_MS = 1000,
+	TRIES_BEFORE_RACE_PAUSES = 10,
 };
 
 static void look(struct job *job);
@@ -299,6 +300,25 @@ static void refused(struct job *job, const struct batch_result *result) {
 	pause_for(job, reason);
 }
 
+/* The application wrote to the range between our two statements: a smaller batch has less to lose. When it never agrees,
+ * something else decides which rows change. */
+static void raced(struct job *job) {
+	static const char why[] = "other rows were changed than those whose old values had been kept";
+	if (job->tries < TRIES_BEFORE_RACE_PAUSES || (int64_t)job->pace.rows > job->claimed.job->settings.batch.min_rows) {
+		try_again(job, why);
+		return;
+	}
+	char reason[400];
+	text_format(
+		reason, sizeof reason,
+		"%s, %d times; a trigger that leaves rows out, or a `where` that changes its mind? Set rollback.keep_old_values = "
+		"false in a new job if that is meant",
+		why, job->tries);
+	job->failed++;
+	target_event(job->target, "batch.failed", job->id, "backfilld", reason, NULL);
+	pause_for(job, reason);
+}
+
 static void changed(struct job *job) {
 	const struct shape_leaf *leaf = &job->claimed.shape->leaves[next_segment(job)->leaf];
 	char reason[400];
@@ -328,6 +348,9 @@ static void batch_done(void *context, const struct batch_result *result) {
 		break;
 	case BATCH_CHANGED:
 		changed(job);
+		break;
+	case BATCH_RACED:
+		raced(job);
 		break;
 	case BATCH_REFUSED:
 		refused(job, result);

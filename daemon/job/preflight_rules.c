@@ -245,6 +245,17 @@ static bool check_write_privileges(const json_t *server, const struct preflight_
 	return true;
 }
 
+/* RETURNING and FOR UPDATE read what is kept. */
+static bool check_kept_privileges(const struct jobfile *job, const struct preflight_write *write, const json_t *server,
+                                  const json_t *relation, struct error *err) {
+	for (size_t i = 0; job->keep_old_values && i < write->ncolumns; i++)
+		if (!flag_of(find_column(relation, write->columns[i]), "may_select")) {
+			refuse_privilege(server, relation, "SELECT", write->columns[i], err);
+			return error_hint(err, "grant it, as old and new values are kept; or say rollback.keep_old_values = false");
+		}
+	return true;
+}
+
 static bool check_key_privileges(const json_t *server, const struct table_shape *shape, const json_t *relation,
                                  struct error *err) {
 	for (size_t i = 0; i < shape->nkey; i++)
@@ -345,7 +356,8 @@ static bool check_written_columns(const struct jobfile *job, const struct prefli
 static bool check_written(const struct jobfile *job, const struct preflight_write *write, const json_t *server,
                           const json_t *relation, json_t *warnings, struct error *err) {
 	return check_relation(relation, warnings, err) && check_written_columns(job, write, relation, err) &&
-	       check_write_privileges(server, write, relation, err) && check_side_effects(job, write, relation, warnings, err);
+	       check_write_privileges(server, write, relation, err) && check_kept_privileges(job, write, server, relation, err) &&
+	       check_side_effects(job, write, relation, warnings, err);
 }
 
 /* ---- The key ---- */
@@ -513,7 +525,7 @@ static bool is_arbiter(const struct jobfile *job, const json_t *index) {
 }
 
 static bool resolve_conflict_key(const struct jobfile *job, const json_t *into, struct table_shape *shape, struct error *err) {
-	if (job->kind != JOB_INSERT || (job->on_conflict == CONFLICT_ERROR && job->nconflict_key == 0))
+	if (job->kind != JOB_INSERT || (job->on_conflict == CONFLICT_ERROR && job->nconflict_key == 0 && !job->keep_old_values))
 		return true;
 	const json_t *indexes = json_object_get(into, "indexes");
 	const json_t *columns = NULL;
@@ -524,8 +536,12 @@ static bool resolve_conflict_key(const struct jobfile *job, const json_t *into, 
 		for (size_t i = 0; i < job->nconflict_key; i++)
 			if (find_column(into, job->conflict_key[i]) == NULL)
 				return refuse_missing_column(into, job->conflict_key[i], err);
-		error_set(err, ERROR_DATA, "%s.%s has no %s that on_conflict could go by", text_of(into, "schema"), text_of(into, "name"),
-		          job->nconflict_key > 0 ? "unique index with exactly the columns of conflict_key" : "primary key");
+		bool conflicts = job->on_conflict != CONFLICT_ERROR || job->nconflict_key > 0;
+		error_set(err, ERROR_DATA, "%s.%s has no %s that %s could go by", text_of(into, "schema"), text_of(into, "name"),
+		          job->nconflict_key > 0 ? "unique index with exactly the columns of conflict_key" : "primary key",
+		          conflicts ? "on_conflict" : "the kept rows");
+		if (!conflicts)
+			return error_hint(err, "name a unique key with conflict_key, or say rollback.keep_old_values = false");
 		return error_hint(err, "it must be valid, not deferrable, not partial and without expressions");
 	}
 	shape->nconflict_key = json_array_size(columns);

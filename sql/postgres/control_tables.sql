@@ -1,4 +1,4 @@
--- The control tables, version 1. `backfillctl init TARGET --print` shows this text with the worker's role filled in;
+-- The control tables, version 2. `backfillctl init TARGET --print` shows this text with the worker's role filled in;
 -- in psql: \set worker backfill
 -- Safe to run again. What every column means: docs/control-tables.md.
 BEGIN;
@@ -56,6 +56,18 @@ CREATE TABLE IF NOT EXISTS backfill.segment (
     updated_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (job_id, number)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+-- Values are texts, arrays are flat: one column behind the other.
+CREATE TABLE IF NOT EXISTS backfill.kept (
+    job_id     text NOT NULL,
+    segment    integer NOT NULL,
+    batch_id   bigint NOT NULL,
+    rows       bigint NOT NULL,
+    existing   bigint NOT NULL,
+    keys       text[],
+    old_values text[],
+    new_values text[],
+    PRIMARY KEY (job_id, segment, batch_id)
+) WITH (fillfactor = 50);
 CREATE TABLE IF NOT EXISTS backfill.event (
     seq    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at     timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -76,7 +88,8 @@ CREATE TABLE IF NOT EXISTS backfill.heartbeat (
     written_at timestamptz NOT NULL,
     PRIMARY KEY (daemon, slot)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
-INSERT INTO backfill.meta VALUES ('schema_version', '1') ON CONFLICT (name) DO NOTHING;
+INSERT INTO backfill.meta VALUES ('schema_version', '2') ON CONFLICT (name) DO UPDATE SET value = excluded.value
+    WHERE meta.value = '1';
 INSERT INTO backfill.meta
     SELECT 'identity', system_identifier || '/' || current_database() FROM pg_control_system() ON CONFLICT (name) DO NOTHING;
 GRANT USAGE ON SCHEMA backfill TO :"worker";

@@ -264,7 +264,6 @@ static void what_is_not_built_is_refused(void **state) {
 		{"verify = { on = \"replica\"; };", "verify.on: not built yet; leave it out"},
 		{"verify = { checks = ( { name = \"a\"; } ); };", "verify.checks: not built yet; leave it out"},
 		{"verify = { checks = 5; };", "verify.checks: a list ( … ) is wanted"},
-		{"rollback = { keep_old_values = true; };", "rollback.keep_old_values: not built yet; leave it out or set it to false"},
 		{"errors = { quarantine = true; };", "errors.quarantine: not built yet; leave it out or set it to false"},
 		{"errors = { max_quarantined = 100; };", "errors.max_quarantined: not built yet; leave it out or set it to 0"},
 		{"throttle = { max_p95_increase = 0.2; };", "throttle.max_p95_increase: not built yet; leave it out or set it to 0"},

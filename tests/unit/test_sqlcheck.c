@@ -315,10 +315,42 @@ static void targets(void **state) {
 	sqlcheck_target_free(&target);
 }
 
+static void old_values_that_the_predicate_fixes(void **state) {
+	(void)state;
+	static const struct {
+		const char *where;
+		bool fixed;
+	} cases[] = {
+		{"a IS NULL AND b IS NULL", true},
+		{"(b is null) AND id > 5 AND ((\"a\") IS NULL AND x)", true},
+		{"a IS NULL", false},
+		{"a IS NULL OR b IS NULL", false},
+		{"a IS NULL AND NOT (b IS NULL)", false},
+		{"a IS NULL AND b IS NOT NULL", false},
+		{"a IS NULL AND b = 1", false},
+		{"a IS NULL AND EXISTS (SELECT FROM u WHERE b IS NULL)", false},
+		{"a IS NULL AND coalesce(b, 1) IS NULL", false},
+		{"a IS NULL AND \"B\" IS NULL", false},
+		{"(a, b) IS NULL", false},
+		{NULL, false},
+	};
+	struct assignment set[] = {{(char *)"a", (char *)"1"}, {(char *)"b", (char *)"2"}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct jobfile job = {.kind = JOB_UPDATE, .set = set, .nset = 2, .where = (char *)cases[i].where};
+		if (sqlcheck_old_values_null(&job) != cases[i].fixed)
+			fail_msg("%s", cases[i].where);
+	}
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_expressions), cmocka_unit_test(bad_expressions), cmocka_unit_test(limits),
-		cmocka_unit_test(good_statements),  cmocka_unit_test(bad_statements),  cmocka_unit_test(ranges),
+		cmocka_unit_test(old_values_that_the_predicate_fixes),
+		cmocka_unit_test(good_expressions),
+		cmocka_unit_test(bad_expressions),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(good_statements),
+		cmocka_unit_test(bad_statements),
+		cmocka_unit_test(ranges),
 		cmocka_unit_test(targets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
