@@ -2,11 +2,15 @@
 
 import os
 import shutil
+import sys
 import tempfile
 
 import pytest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fault"))
+
 from daemon import Daemon
+from proxy import Proxy
 from server import Server
 from workspace import Workspace
 
@@ -37,6 +41,19 @@ def db(pg):
     yield name
     pg.heal()
     pg.drop_database(name)
+
+
+@pytest.fixture
+def make_proxy():
+    """A function that makes proxies in front of a server's port."""
+    made = []
+
+    def make(port):
+        made.append(Proxy(port))
+        return made[-1]
+    yield make
+    for proxy in made:
+        proxy.close()
 
 
 @pytest.fixture

@@ -1,0 +1,246 @@
+"""A TCP proxy between a client and PostgreSQL that fails by instruction. It knows a connection by the application_name of its
+startup packet, and strikes it after an exact number of bytes, counted from a chosen message of the client's."""
+
+import asyncio
+import collections
+import contextlib
+import math
+import socket
+import struct
+import threading
+
+UP, DOWN = "up", "down"  # from the client to the server, and back
+RESET, FIN, SILENCE, HALF_CLOSE = "reset", "fin", "silence", "half-close"
+CONNECT = b"\0application_name\0"  # a marker that only the startup packet holds
+ENCRYPTION_REQUESTS = (80877103, 80877104)
+START_DEADLINE = 10
+LINGER_NOT = struct.pack("ii", 1, 0)  # close() sends RST
+
+
+class Exchange:
+    """What a connection carries from a message that holds `marker` on; of those that come after the instruction the nth.
+    `strike` happens once `after` bytes went in `direction`; without one the bytes are only counted, up to the next such
+    message. SILENCE keeps the bytes of both directions back until heal(); HALF_CLOSE ends `direction` alone."""
+
+    def __init__(self, marker, direction=UP, after=math.inf, strike=None, nth=1):
+        self.marker, self.direction, self.after, self.strike, self.nth = marker, direction, after, strike, nth
+        self.counted = {UP: 0, DOWN: 0}
+        self.struck = False
+        self.over = threading.Event()  # struck, or not to be struck any more
+
+    def __str__(self):
+        return f"{self.strike} after {self.after} bytes {self.direction}, counted {self.counted}, struck: {self.struck}"
+
+    def room(self, direction):
+        return self.after - self.counted[direction] if direction == self.direction else math.inf
+
+    def due(self):
+        return self.room(self.direction) <= 0
+
+
+class Ended(Exception):
+    """This direction carries nothing more."""
+
+
+class Connection:
+    def __init__(self, proxy, reader, writer):
+        self.proxy = proxy
+        self.application = ""
+        self.readers, self.writers = {UP: reader}, {DOWN: writer}
+        self.gate = asyncio.Event()  # shut: whatever arrives is kept, and not passed on
+        self.ended = set()  # directions
+        self.exchange = None
+
+    async def run(self):
+        try:
+            await self.gate.wait()
+            self.readers[DOWN], self.writers[UP] = await asyncio.open_connection("127.0.0.1", self.proxy.server_port)
+            for writer in self.writers.values():
+                writer.transport.set_write_buffer_limits(0)  # drain() waits until the kernel has it all
+            async with asyncio.TaskGroup() as flows:
+                flows.create_task(self._flow(UP, self._upward))
+                flows.create_task(self._flow(DOWN, self._downward))
+        except* OSError:
+            pass  # one end is gone: so is the other
+        finally:
+            self.close(reset=False)
+
+    async def _flow(self, direction, carry):
+        with contextlib.suppress(Ended, asyncio.IncompleteReadError):
+            await carry()
+        await self.gate.wait()
+        self._end(direction)
+
+    def _end(self, direction):
+        if direction not in self.ended and not self.writers[direction].transport.is_closing():
+            self.writers[direction].write_eof()
+        self.ended.add(direction)
+
+    async def _upward(self):
+        reader, code = self.readers[UP], ENCRYPTION_REQUESTS[0]
+        while code in ENCRYPTION_REQUESTS:
+            head = await reader.readexactly(8)
+            length, code = struct.unpack("!II", head)
+            packet = head + await reader.readexactly(length - 8)
+            self._know(packet)
+            await self._message(packet)
+        while True:
+            head = await reader.readexactly(5)
+            await self._message(head + await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4))
+
+    def _know(self, startup):
+        _, found, rest = startup.partition(CONNECT)
+        if found:
+            self.application = rest.split(b"\0", 1)[0].decode()
+
+    async def _message(self, message):
+        wanted = self.proxy.wanted[self.application]
+        if self.exchange is not None and self.exchange.marker in message:
+            self._forget_exchange()
+        if self.exchange is None and wanted and wanted[0].marker in message:
+            wanted[0].nth -= 1
+            if wanted[0].nth == 0:
+                self.exchange = wanted.popleft()
+        await self._forward(UP, message)
+
+    async def _downward(self):
+        while data := await self.readers[DOWN].read(65536):
+            await self._forward(DOWN, data)
+
+    async def _forward(self, direction, data):
+        size, delay_s = self.proxy.manner
+        while data:
+            if delay_s is not None:
+                await asyncio.sleep(delay_s)
+            await self.gate.wait()
+            exchange = self.exchange
+            size_now = min(size, len(data), exchange.room(direction) if exchange else math.inf)
+            await self._send(direction, data[:size_now])
+            data = data[size_now:]
+            if exchange is not None:
+                exchange.counted[direction] += size_now
+                if exchange.due():
+                    await self._strike(exchange)
+
+    async def _send(self, direction, data):
+        if direction in self.ended:
+            raise Ended
+        if self.writers[direction].transport.is_closing():
+            raise ConnectionError
+        if data:
+            self.writers[direction].write(data)
+            await self.writers[direction].drain()
+
+    async def _strike(self, exchange):
+        exchange.struck = True
+        if exchange.strike == SILENCE:
+            self.gate.clear()
+        elif exchange.strike == HALF_CLOSE:
+            self._end(exchange.direction)
+        else:
+            self.close(reset=exchange.strike == RESET)
+        self._forget_exchange()
+        if exchange.strike in (RESET, FIN):
+            raise ConnectionError
+
+    def _forget_exchange(self):
+        if self.exchange is not None:
+            self.exchange.over.set()
+        self.exchange = None
+
+    def close(self, reset):
+        self._forget_exchange()
+        for writer in self.writers.values():
+            if reset and not writer.transport.is_closing():
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+                writer.transport.abort()
+            writer.close()
+
+
+class Proxy:
+    """Forwards to the server's port on this host, in a thread of its own. Everything public may be called from the test."""
+
+    def __init__(self, server_port):
+        self.server_port = server_port
+        self.port = None
+        self.errors = []
+        self.manner = (math.inf, None)
+        self.wanted = collections.defaultdict(collections.deque)  # application_name → exchanges to come
+        self._open = True
+        self._connections = {}  # → task
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
+        self._thread.start()
+        self._server = self._await(asyncio.start_server(self._accept, "127.0.0.1", 0))
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def _run(self):
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _await(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(START_DEADLINE)
+
+    def _do(self, change):
+        async def in_the_loop():
+            change()
+        self._await(in_the_loop())
+
+    async def _accept(self, reader, writer):
+        connection = Connection(self, reader, writer)
+        if self._open:
+            connection.gate.set()
+        self._connections[connection] = asyncio.current_task()
+        try:
+            await connection.run()
+        except Exception as error:  # told by close()
+            self.errors.append(error)
+        finally:
+            del self._connections[connection]
+
+    def url(self, url):
+        """The same database as `url` says, through here."""
+        assert f":{self.server_port}/" in url, url
+        return url.replace(f":{self.server_port}/", f":{self.port}/")
+
+    def watch(self, application, exchange):
+        """Several for one application happen one after the other."""
+        self._do(lambda: self.wanted[application].append(exchange))
+        return exchange
+
+    def carry(self, size=math.inf, delay_s=None):
+        """From now on in pieces of this size, with a pause before each."""
+        self._do(lambda: setattr(self, "manner", (size, delay_s)))
+
+    def silence(self, application=None):
+        """Nothing passes any more, in both directions; new connections are accepted and get no answer, either."""
+        def shut():
+            self._open = self._open and application is not None
+            for connection in self._connections:
+                if application in (None, connection.application):
+                    connection.gate.clear()
+        self._do(shut)
+
+    def heal(self):
+        """What was kept back arrives now, late."""
+        def open_all():
+            self._open = True
+            for connection in self._connections:
+                connection.gate.set()
+        self._do(open_all)
+
+    async def _end(self):
+        self._server.close()
+        tasks = list(self._connections.values())
+        for connection, task in list(self._connections.items()):
+            connection.close(reset=True)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def close(self):
+        self._await(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(START_DEADLINE)
+        assert not self._thread.is_alive(), "the proxy hangs"
+        assert not self.errors, self.errors[:3]
