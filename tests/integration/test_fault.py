@@ -1,13 +1,16 @@
 """The network between the daemon and PostgreSQL fails: connections are cut at every byte, fall silent, stutter. Nothing is lost,
 nothing is done twice, and the job goes on by itself. BACKFILLD_SOAK=1 cuts at every byte instead of a sample of them."""
 
+import itertools
 import os
 import random
+import time
 
 import pytest
 
 from jobs import Job, increment
-from proxy import DOWN, FIN, RESET, UP, Exchange
+from proxy import CONNECT, DOWN, FIN, HALF_CLOSE, RESET, SILENCE, UP, Exchange
+from waiting import holds_for, wait_for
 from writers import Writers, assert_exactly_once, create_counted_table
 
 SOAK = os.environ.get("BACKFILLD_SOAK") == "1"
@@ -15,6 +18,7 @@ BATCH = b"SET LOCAL synchronous_commit = off"  # only a batch's BEGIN says so
 GOES_ON_WITHIN_S = 15
 SAMPLE, TAIL = 7, 20
 ROWS_PER_CUT = 200  # one batch that is let pass, one that is cut
+STRIKES = itertools.cycle([RESET, FIN, HALF_CLOSE])
 
 
 @pytest.fixture
@@ -44,7 +48,17 @@ def await_exchange(proxy, daemon, job, exchange):
     return exchange
 
 
+def running(pg, db, daemon, rows=20_000, **batch):
+    """A job that has begun."""
+    create_counted_table(pg, db, rows)
+    job = increment(allow_triggers=True, batch=batch)
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)
+    return job
+
+
 def finish(daemon, job):
+    """Then the network is whole."""
     daemon.wait_up()
     daemon.ctl("set", job.id, "batch.rows=5000", "batch.delay=0ms", check=0)
     daemon.wait_done(job)
@@ -90,7 +104,7 @@ def test_cuts(pg, db, proxy, daemon, kind):
         assert len(cuts) * ROWS_PER_CUT < rows
         struck = 0
         for direction, k in cuts:
-            exchange = Exchange(BATCH, direction, k, rng.choice([RESET, FIN]), nth=2)
+            exchange = Exchange(BATCH, direction, k, next(STRIKES), nth=2)
             struck += await_exchange(proxy, daemon, job, exchange).struck
         finish(daemon, job)
     print(f"{kind}: {struck} cuts of {len(cuts)}, a batch has {whole.counted}")
@@ -99,3 +113,152 @@ def test_cuts(pg, db, proxy, daemon, kind):
         assert_copied_once(pg, db, rows)
     else:
         assert_exactly_once(pg, db, rows)
+
+
+def test_cuts_in_a_short_job_s_life(pg, db, proxy, daemon):
+    """From the first byte of its connection: authentication, claim, freeze, both batches, completion. The connection that is made
+    next is cut, too."""
+    rng = seeded()
+    rows, jobs = 150, 200 if SOAK else 10
+    create_counted_table(pg, db, rows)
+
+    def run(*exchanges):
+        job = increment(allow_triggers=True)
+        for exchange in exchanges:
+            proxy.watch(application(job), exchange)
+        daemon.run_job(job, GOES_ON_WITHIN_S)
+
+    whole = Exchange(CONNECT)
+    run(whole)
+    for done in range(1, jobs + 1):
+        assert pg.sql(db, "SELECT DISTINCT n FROM t") == [(done,)]
+        cuts = [(direction, rng.randrange(whole.counted[direction])) for direction in (rng.choice([UP, DOWN]), rng.choice([UP, DOWN]))]
+        print(f"{done}: {cuts}")
+        run(*[Exchange(CONNECT, direction, k, next(STRIKES)) for direction, k in cuts])
+    assert pg.sql(db, "SELECT DISTINCT n FROM t") == [(jobs + 1,)]
+
+
+# --- silence ---
+
+def site_waits(pg, db, daemon, job):
+    """Seconds for which the site can't have the rows of the batch in flight."""
+    first = daemon.batches(job) * 100 + 1
+    begin = time.monotonic()
+    pg.sql(db, "UPDATE t SET note = 'site' WHERE id BETWEEN %s AND %s", (first, first + 99))
+    return time.monotonic() - begin
+
+
+def test_a_connection_that_falls_silent_in_mid_batch(pg, db, proxy, daemon):
+    """The connection alone: behind COMMIT, which nobody answers, and anywhere."""
+    rng = seeded()
+    job = running(pg, db, daemon)
+    size = await_exchange(proxy, daemon, job, Exchange(BATCH, nth=2)).counted
+    anywhere = [(direction, rng.randrange(size[direction])) for direction in [UP, DOWN] * (15 if SOAK else 1)]
+    for direction, k in [(UP, size[UP])] + (anywhere if SOAK else rng.sample(anywhere, 1)):
+        exchange = await_exchange(proxy, daemon, job, Exchange(BATCH, direction, k, SILENCE, nth=2))
+        assert exchange.struck, exchange
+        blocked = site_waits(pg, db, daemon, job)
+        assert blocked <= 3, f"{exchange}: blocked for {blocked:.1f} s"
+        daemon.wait_batches(job, daemon.batches(job) + 1, GOES_ON_WITHIN_S)
+    proxy.heal()  # what was on its way arrives late
+    finish(daemon, job)
+    assert_exactly_once(pg, db, 20_000)
+
+
+def test_a_network_that_falls_silent_and_comes_back(pg, db, proxy, daemon):
+    """All of it, in mid-batch, until the daemon has noticed."""
+    job = running(pg, db, daemon)
+    proxy.watch(application(job), Exchange(BATCH, DOWN, 300, SILENCE))
+    proxy.silence()
+    wait_for(lambda: "held: connection lost: no answer within 7000 ms" in daemon.log(), 12, lambda: f"a hold; log:\n{daemon.log()}")
+    batches = daemon.batches(job)
+    assert daemon.ctl("show", job.id).code == 75
+    holds_for(lambda: daemon.batches(job) == batches, 1, "no batch")
+    proxy.heal()
+    daemon.wait_batches(job, batches + 1, GOES_ON_WITHIN_S)
+    finish(daemon, job)
+    assert_exactly_once(pg, db, 20_000)
+
+
+def test_silence_while_connecting(pg, db, proxy, daemon):
+    """Before the server's first word, and within it. The daemon itself goes on answering."""
+    jobs = []
+    for number, (direction, after) in enumerate([(UP, 0), (DOWN, 40)]):
+        pg.sql(db, f"CREATE TABLE t{number} (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); GRANT SELECT, UPDATE ON t{number} TO"
+                   f" backfill; INSERT INTO t{number} SELECT generate_series(1, 250)")
+        jobs.append(increment(f"public.t{number}"))
+        exchange = proxy.watch(application(jobs[-1]), Exchange(CONNECT, direction, after, SILENCE))
+        daemon.submit(jobs[-1], "--start")
+        assert exchange.over.wait(5) and exchange.struck
+    begin = time.monotonic()
+    assert [daemon.state(job) for job in jobs] == ["running"] * 2
+    assert time.monotonic() - begin < 2
+    for number, job in enumerate(jobs):
+        daemon.wait_done(job, 20)
+        assert pg.sql(db, f"SELECT DISTINCT n FROM t{number}") == [(1,)]
+
+
+def test_a_silent_way_to_the_replica_is_blind(pg, db, make_proxy, make_daemon):
+    """Held within the limit of lag and a look, and no guard takes the silence for lag."""
+    way = make_proxy(pg.replica.port)
+    url = way.url(f"postgresql://backfill@127.0.0.1:{pg.replica.port}/{db}")
+    daemon = make_daemon(target={"replicas": [{"name": "r1", "url": url}]}).start().init()
+    create_counted_table(pg, db, 20_000)
+    job = increment(allow_triggers=True, batch={"delay": "10ms"}, throttle={"max_lag": "500ms"})
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)
+    way.silence()
+    begin = time.monotonic()
+    wait_for(lambda: daemon.show(job)["throttle"]["held"], 5, lambda: f"a hold; {daemon.ctl_json('throttle')}")
+    assert time.monotonic() - begin < 1.5
+    batches = daemon.batches(job)
+    holds_for(lambda: daemon.batches(job) <= batches + 1, 2, "no batch in the dark")
+    assert daemon.state(job) == "running"
+    way.heal()
+    daemon.wait_batches(job, batches + 2, GOES_ON_WITHIN_S)
+    finish(daemon, job)
+    assert_exactly_once(pg, db, 20_000)
+
+
+def test_a_successor_of_one_that_the_network_cut_off(pg, db, proxy, daemon, make_daemon):
+    """Cut off within COMMIT. The rest of it arrives when the job has another owner."""
+    job = running(pg, db, daemon, delay="10ms")
+    size = await_exchange(proxy, daemon, job, Exchange(BATCH, nth=2)).counted
+    other = make_daemon("other").start()
+    exchange = await_exchange(proxy, daemon, job, Exchange(BATCH, UP, size[UP] - 5, SILENCE))
+    proxy.silence()
+    assert exchange.struck, exchange
+    batches = other.batches(job)
+    other.wait_batches(job, batches + 3, GOES_ON_WITHIN_S)
+    proxy.heal()
+    other.wait_batches(job, batches + 6)
+    assert f"job {job.id}: claimed" in other.log()
+    finish(other, job)
+    assert_exactly_once(pg, db, 20_000)
+
+
+# --- a slow network ---
+
+def test_one_byte_at_a_time(pg, db, proxy, daemon):
+    create_counted_table(pg, db, 2000)
+    proxy.carry(size=1)
+    job = increment(allow_triggers=True)
+    daemon.run_job(job)
+    assert "lost" not in daemon.log()
+    assert_exactly_once(pg, db, 2000)
+
+
+def test_delay(pg, db, proxy, daemon):
+    """A slow way is no fault; one that the heartbeat can't pass within a second is blind."""
+    job = running(pg, db, daemon)
+    proxy.carry(delay_s=0.05)
+    daemon.wait_batches(job, daemon.batches(job) + 5)
+    assert "lost" not in daemon.log()
+    proxy.carry(delay_s=0.6)
+    wait_for(lambda: "held: " in daemon.log(), GOES_ON_WITHIN_S, lambda: f"a hold; log:\n{daemon.log()}")
+    batches = daemon.batches(job)
+    holds_for(lambda: daemon.batches(job) == batches, 1, "no batch in the dark")
+    proxy.carry()
+    daemon.wait_batches(job, batches + 1, GOES_ON_WITHIN_S)
+    finish(daemon, job)
+    assert_exactly_once(pg, db, 20_000)
