@@ -21,17 +21,24 @@ void job_count_time(struct job *job) {
 	job->counted_us = now;
 }
 
+/* Short ones are not worth a word. */
+static void tell_hold(struct job *job) {
+	if (job->hold[0] == '\0' || job->hold_told)
+		return;
+	if (clock_monotonic_us() - job->held_since_us < HOLD_TOLD_AFTER_MS * 1000)
+		return;
+	job->hold_told = true;
+	log_info(job->object, "held: %s", job->hold);
+	target_event(job->target, "job.held", job->id, "backfilld", job->hold, json_pack("{s:s}", "probe", job->hold_probe));
+}
+
 void job_hold(struct job *job, const char *probe, const char *reason) {
 	job_count_time(job);
 	if (job->hold[0] == '\0')
 		job->held_since_us = job->counted_us;
 	text_format(job->hold, sizeof job->hold, "%s", reason);
 	snprintf(job->hold_probe, sizeof job->hold_probe, "%s", probe);
-	if (job->hold_told || job->counted_us - job->held_since_us < HOLD_TOLD_AFTER_MS * 1000)
-		return;
-	job->hold_told = true;
-	log_info(job->object, "held: %s", reason);
-	target_event(job->target, "job.held", job->id, "backfilld", reason, json_pack("{s:s}", "probe", probe));
+	tell_hold(job);
 }
 
 void job_release_hold(struct job *job) {
@@ -141,6 +148,7 @@ static void tell_seen(struct job *job) {
 
 void job_on_seen(struct ev_loop *loop, ev_timer *timer, int events) {
 	(void)loop, (void)events;
+	tell_hold(timer->data); /* while we wait for a connection nobody asks again whether we are held */
 	tell_seen(timer->data);
 }
 
