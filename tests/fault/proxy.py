@@ -18,12 +18,14 @@ LINGER_NOT = struct.pack("ii", 1, 0)  # close() sends RST
 
 
 class Exchange:
-    """What a connection carries from a message that holds `marker` on; of those that come after the instruction the nth.
-    `strike` happens once `after` bytes went in `direction`; without one the bytes are only counted, up to the next such
-    message. SILENCE keeps the bytes of both directions back until heal(); HALF_CLOSE ends `direction` alone."""
+    """What a connection carries from a message that holds `marker` on (of those that come after the instruction the nth), up to
+    the next such message, or the answer to the one that holds `last`. `strike` happens once `after` bytes went in `direction`;
+    without one the bytes are only counted. SILENCE keeps the bytes of both directions back until heal(); HALF_CLOSE ends
+    `direction` alone."""
 
-    def __init__(self, marker, direction=UP, after=math.inf, strike=None, nth=1):
+    def __init__(self, marker, direction=UP, after=math.inf, strike=None, nth=1, last=None):
         self.marker, self.direction, self.after, self.strike, self.nth = marker, direction, after, strike, nth
+        self.last, self.last_seen = last, False
         self.counted = {UP: 0, DOWN: 0}
         self.struck = False
         self.over = threading.Event()  # struck, or not to be struck any more
@@ -95,12 +97,14 @@ class Connection:
 
     async def _message(self, message):
         wanted = self.proxy.wanted[self.application]
-        if self.exchange is not None and self.exchange.marker in message:
+        if self.exchange is not None and (self.exchange.last_seen or self.exchange.marker in message):
             self._forget_exchange()
         if self.exchange is None and wanted and wanted[0].marker in message:
             wanted[0].nth -= 1
             if wanted[0].nth == 0:
                 self.exchange = wanted.popleft()
+        if self.exchange is not None and self.exchange.last is not None:
+            self.exchange.last_seen = self.exchange.last in message
         await self._forward(UP, message)
 
     async def _downward(self):

@@ -15,6 +15,8 @@ from writers import Writers, assert_exactly_once, create_counted_table
 
 SOAK = os.environ.get("BACKFILLD_SOAK") == "1"
 BATCH = b"SET LOCAL synchronous_commit = off"  # only a batch's BEGIN says so
+STATE = b"SET state = $2, reason = $3"  # only a change of state says so
+COMMIT = b"COMMIT\0"
 GOES_ON_WITHIN_S = 15
 SAMPLE, TAIL = 7, 20
 ROWS_PER_CUT = 200  # one batch that is let pass, one that is cut
@@ -138,6 +140,34 @@ def test_cuts_in_a_short_job_s_life(pg, db, proxy, daemon):
     assert pg.sql(db, "SELECT DISTINCT n FROM t") == [(jobs + 1,)]
 
 
+def test_cuts_while_an_operator_pauses_and_resumes(pg, db, proxy, daemon):
+    """What exits 0 is done. What was not known can be asked again, and happens once."""
+    rng = seeded()
+    job = running(pg, db, daemon, delay="10ms")
+    whole = proxy.watch("backfilld control", Exchange(STATE, last=COMMIT))
+    daemon.ctl("pause", job.id, check=0)
+    assert whole.over.wait(GOES_ON_WITHIN_S), whole
+    size = whole.counted
+    codes = []
+    for number in range(100 if SOAK else 12):
+        request, state = ("pause", "paused") if number % 2 else ("resume", "running")
+        direction = rng.choice([UP, DOWN])
+        exchange = Exchange(STATE, direction, rng.randrange(size[direction] + 1), next(STRIKES), last=COMMIT)
+        proxy.watch("backfilld control", exchange)
+        codes.append(daemon.ctl(request, job.id).code)
+        wait_for(lambda: daemon.ctl(request, job.id).code == 0, GOES_ON_WITHIN_S, lambda: f"{request}; {exchange}\n{daemon.log()}")
+        assert daemon.progress(job)[0] == state
+        if state == "paused":
+            batches = daemon.batches(job)
+            holds_for(lambda: daemon.batches(job) == batches, 0.1, "no batch while paused")
+    assert set(codes) <= {0, 75} and 75 in codes, codes
+    daemon.ctl("resume", job.id, check=0)
+    finish(daemon, job)
+    events = pg.sql(db, "SELECT event FROM backfill.event WHERE event IN ('job.paused', 'job.resumed') ORDER BY seq")
+    assert [event for event, in events] == ["job.paused", "job.resumed"] * (len(events) // 2), events
+    assert_exactly_once(pg, db, 20_000)
+
+
 # --- silence ---
 
 def site_waits(pg, db, daemon, job):
@@ -250,9 +280,9 @@ def test_one_byte_at_a_time(pg, db, proxy, daemon):
 
 def test_delay(pg, db, proxy, daemon):
     """A slow way is no fault; one that the heartbeat can't pass within a second is blind."""
-    job = running(pg, db, daemon)
-    proxy.carry(delay_s=0.05)
-    daemon.wait_batches(job, daemon.batches(job) + 5)
+    job = running(pg, db, daemon, max_duty=1.0)
+    proxy.carry(delay_s=0.02)
+    daemon.wait_batches(job, daemon.batches(job) + 3)
     assert "lost" not in daemon.log()
     proxy.carry(delay_s=0.6)
     wait_for(lambda: "held: " in daemon.log(), GOES_ON_WITHIN_S, lambda: f"a hold; log:\n{daemon.log()}")
