@@ -1,7 +1,6 @@
-"""The network between the daemon and PostgreSQL fails: connections are cut at every byte, fall silent, stutter. Nothing is lost,
-nothing is done twice, and the job goes on by itself. BACKFILLD_SOAK=1 cuts at every byte instead of a sample of them."""
+"""The network between the daemon and PostgreSQL fails: connections are cut at every byte, fall silent, stutter. Nothing is
+lost, nothing is done twice, and the job goes on by itself. BACKFILLD_SOAK=1: at every byte instead of a sample of them."""
 
-import itertools
 import os
 import random
 import time
@@ -20,7 +19,7 @@ COMMIT = b"COMMIT\0"
 GOES_ON_WITHIN_S = 15
 SAMPLE, TAIL = 7, 20
 ROWS_PER_CUT = 200  # one batch that is let pass, one that is cut
-STRIKES = itertools.cycle([RESET, FIN, HALF_CLOSE])
+CUTS = [RESET, FIN, HALF_CLOSE]
 
 
 @pytest.fixture
@@ -83,8 +82,8 @@ def assert_copied_once(pg, db, rows):
 
 
 def cuts_of(rng, sizes):
-    """(direction, byte) to cut after. The sizes differ by some digits from batch to batch; the last bytes are COMMIT and its answer,
-    where it matters most."""
+    """(direction, bytes) to cut after. A later batch may have some digits more. The last bytes are COMMIT and its answer, where
+    it matters most."""
     every = [(direction, k) for direction in (UP, DOWN) for k in range(sizes[direction] + 8)]
     if SOAK:
         return every
@@ -106,11 +105,12 @@ def test_cuts(pg, db, proxy, daemon, kind):
         assert len(cuts) * ROWS_PER_CUT < rows
         struck = 0
         for direction, k in cuts:
-            exchange = Exchange(BATCH, direction, k, next(STRIKES), nth=2)
+            exchange = Exchange(BATCH, direction, k, rng.choice(CUTS), nth=2)
             struck += await_exchange(proxy, daemon, job, exchange).struck
         finish(daemon, job)
-    print(f"{kind}: {struck} cuts of {len(cuts)}, a batch has {whole.counted}")
-    assert struck >= len(cuts) - 20
+    reachable = sum(k <= whole.counted[direction] for direction, k in cuts)
+    print(f"{kind}: {struck} cuts, {reachable} reachable of {len(cuts)}, a batch has {whole.counted}")
+    assert struck >= 0.9 * reachable  # a batch that waits for a lock in vain has no COMMIT
     if kind == "insert":
         assert_copied_once(pg, db, rows)
     else:
@@ -118,8 +118,8 @@ def test_cuts(pg, db, proxy, daemon, kind):
 
 
 def test_cuts_in_a_short_job_s_life(pg, db, proxy, daemon):
-    """From the first byte of its connection: authentication, claim, freeze, both batches, completion. The connection that is made
-    next is cut, too."""
+    """From the first byte of its connection: authentication, claim, freeze, both batches, completion. The next connection is
+    cut, too."""
     rng = seeded()
     rows, jobs = 150, 200 if SOAK else 10
     create_counted_table(pg, db, rows)
@@ -134,9 +134,9 @@ def test_cuts_in_a_short_job_s_life(pg, db, proxy, daemon):
     run(whole)
     for done in range(1, jobs + 1):
         assert pg.sql(db, "SELECT DISTINCT n FROM t") == [(done,)]
-        cuts = [(direction, rng.randrange(whole.counted[direction])) for direction in (rng.choice([UP, DOWN]), rng.choice([UP, DOWN]))]
+        cuts = [(direction, rng.randrange(whole.counted[direction])) for direction in rng.choices([UP, DOWN], k=2)]
         print(f"{done}: {cuts}")
-        run(*[Exchange(CONNECT, direction, k, next(STRIKES)) for direction, k in cuts])
+        run(*[Exchange(CONNECT, direction, k, rng.choice(CUTS)) for direction, k in cuts])
     assert pg.sql(db, "SELECT DISTINCT n FROM t") == [(jobs + 1,)]
 
 
@@ -152,10 +152,11 @@ def test_cuts_while_an_operator_pauses_and_resumes(pg, db, proxy, daemon):
     for number in range(100 if SOAK else 12):
         request, state = ("pause", "paused") if number % 2 else ("resume", "running")
         direction = rng.choice([UP, DOWN])
-        exchange = Exchange(STATE, direction, rng.randrange(size[direction] + 1), next(STRIKES), last=COMMIT)
+        exchange = Exchange(STATE, direction, rng.randrange(size[direction] + 1), rng.choice(CUTS), last=COMMIT)
         proxy.watch("backfilld control", exchange)
         codes.append(daemon.ctl(request, job.id).code)
-        wait_for(lambda: daemon.ctl(request, job.id).code == 0, GOES_ON_WITHIN_S, lambda: f"{request}; {exchange}\n{daemon.log()}")
+        wait_for(lambda: daemon.ctl(request, job.id).code == 0, GOES_ON_WITHIN_S,
+                 lambda: f"{request}; {exchange}\nlog:\n{daemon.log()}")
         assert daemon.progress(job)[0] == state
         if state == "paused":
             batches = daemon.batches(job)
@@ -200,7 +201,8 @@ def test_a_network_that_falls_silent_and_comes_back(pg, db, proxy, daemon):
     job = running(pg, db, daemon)
     proxy.watch(application(job), Exchange(BATCH, DOWN, 300, SILENCE))
     proxy.silence()
-    wait_for(lambda: "held: connection lost: no answer within 7000 ms" in daemon.log(), 12, lambda: f"a hold; log:\n{daemon.log()}")
+    wait_for(lambda: "held: connection lost: no answer within 7000 ms" in daemon.log(), 12,
+             lambda: f"a hold; log:\n{daemon.log()}")
     batches = daemon.batches(job)
     assert daemon.ctl("show", job.id).code == 75
     holds_for(lambda: daemon.batches(job) == batches, 1, "no batch")
@@ -214,8 +216,8 @@ def test_silence_while_connecting(pg, db, proxy, daemon):
     """Before the server's first word, and within it. The daemon itself goes on answering."""
     jobs = []
     for number, (direction, after) in enumerate([(UP, 0), (DOWN, 40)]):
-        pg.sql(db, f"CREATE TABLE t{number} (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); GRANT SELECT, UPDATE ON t{number} TO"
-                   f" backfill; INSERT INTO t{number} SELECT generate_series(1, 250)")
+        pg.sql(db, f"""CREATE TABLE t{number} (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);
+            INSERT INTO t{number} SELECT generate_series(1, 250); GRANT SELECT, UPDATE ON t{number} TO backfill""")
         jobs.append(increment(f"public.t{number}"))
         exchange = proxy.watch(application(jobs[-1]), Exchange(CONNECT, direction, after, SILENCE))
         daemon.submit(jobs[-1], "--start")
