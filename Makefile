@@ -100,12 +100,14 @@ CTL_SRC := \
 	ctl/views.c
 
 UNIT_TESTS := $(sort $(wildcard tests/unit/test_*.c tests/sim/sim_*.c))
+FUZZ_HARNESSES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SQL_FILES := $(sort $(wildcard sql/*/*.sql))
 
 COMMON_OBJ := $(COMMON_SRC:%.c=$(BUILD)/%.o)
 DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o) $(BUILD)/gen/sql_embedded.o
 CTL_OBJ := $(CTL_SRC:%.c=$(BUILD)/%.o)
 UNIT_BIN := $(UNIT_TESTS:tests/%.c=$(BUILD)/tests/%)
+FUZZ_BIN := $(FUZZ_HARNESSES:%.c=$(BUILD)/%)
 
 .PHONY: all
 all: $(BUILD)/backfilld $(BUILD)/backfillctl ## build both programs into build/
@@ -143,6 +145,18 @@ unit-programs: $(UNIT_BIN)
 .PHONY: unit
 unit: $(UNIT_BIN) ## build and run the unit tests and simulations
 	@for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
+
+# libFuzzer brings the main. Only with VARIANT=fuzz: everything below it has to be built for it.
+$(FUZZ_BIN): %: %.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/libdaemon.a $(BUILD)/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_DAEMON) $(LDLIBS_COMMON)
+
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ_BIN)
+
+.PHONY: fuzz
+fuzz: ## fuzz each harness of tests/fuzz for FUZZ_SECONDS (300); FUZZ="url plan" chooses, SEED=n replays
+	$(MAKE) -s CC=clang VARIANT=fuzz SANITIZE=address,undefined,fuzzer-no-link fuzz-programs
+	tests/fuzz/run.sh $(or $(FUZZ_SECONDS),300) $(FUZZ)
 
 $(BUILD)/tests/lint/gendoc_commands: $(BUILD)/tests/lint/gendoc_commands.o $(BUILD)/libcommon.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^

@@ -1,0 +1,74 @@
+/*
+ * fuzz_url.c: a target's URL. Every `~` stands for a secret: where libpq takes it for a password, nothing that we show of
+ * the URL has it, and the masked URL still leads to the same place.
+ */
+#include "common/mem.h"
+#include "common/strbuf.h"
+#include "daemon/base/config.h"
+#include "daemon/engine/postgres.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <string.h>
+
+static const char secret[] = "hunter2";
+
+static char *with_secrets(const char *text) {
+	autostrbuf url = {0};
+	strbuf_add(&url, "postgresql://");
+	for (; *text != '\0'; text++)
+		strbuf_add_n(&url, *text == '~' ? secret : text, *text == '~' ? sizeof secret - 1 : 1);
+	return strbuf_take(&url);
+}
+
+static bool is_password(const char *keyword) {
+	return strcmp(keyword, "password") == 0 || strcmp(keyword, "sslpassword") == 0;
+}
+
+/*
+ * Whether libpq's view tells where each secret stands: what a later parameter overrides is in no option. One parameter can
+ * override only what stands before it.
+ */
+static bool is_plain(const char *url) {
+	const char *query = strchr(url, '?');
+	return query == NULL || (strchr(query, '=') == strrchr(query, '=') && strstr(url, secret) > query);
+}
+
+static void require_masked(const char *url, const PQconninfoOption *options) {
+	autofree char *masked = config_mask_url(url);
+	PQconninfoOption *shown = PQconninfoParse(masked, NULL);
+	require(shown != NULL);
+	bool elsewhere = false;
+	for (size_t i = 0; options[i].keyword != NULL; i++) {
+		const char *value = options[i].val, *seen = shown[i].val;
+		/* Of an empty password libpq makes none. */
+		if (is_password(options[i].keyword))
+			require(seen != NULL ? strcmp(seen, "****") == 0 : value == NULL);
+		else
+			require(value != NULL ? seen != NULL && strcmp(value, seen) == 0 : seen == NULL);
+		elsewhere |= !is_password(options[i].keyword) && value != NULL && strstr(value, secret) != NULL;
+	}
+	require(elsewhere || !is_plain(url) || strstr(masked, secret) == NULL);
+	PQconninfoFree(shown);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+	autofree char *text = fuzz_text(data, size);
+	autofree char *url = with_secrets(text);
+	struct error err = {0};
+	require(engine_for_url(url, &err) == &engine_postgres);
+	autofree char *unknown = mem_printf("oracle%s", strstr(url, "://"));
+	require(engine_for_url(unknown, &err) == NULL);
+	fuzz_require_error(&err, ERROR_CONFIG);
+	require(strstr(err.message, secret) == NULL);
+	if (engine_for_url(text, &err) == NULL)
+		fuzz_require_error(&err, ERROR_CONFIG);
+	PQconninfoOption *options = postgres_parse_url(url, &err);
+	if (options != NULL) {
+		require_masked(url, options);
+		PQconninfoFree(options);
+	} else {
+		fuzz_require_error(&err, ERROR_CONFIG);
+		require(strstr(err.message, secret) == NULL && strstr(err.hint, secret) == NULL);
+	}
+	return 0;
+}
