@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# run.sh: `make test`. Builds with gcc and clang, plain, with failpoints, and with ASan and UBSan; the sanitised build runs
-# the unit tests, the simulations and the integration tests. Everything runs, whatever failed before; what failed is shown.
+# run.sh: `make test`. Builds with gcc and clang, plain, with failpoints, with ASan and UBSan, and for libFuzzer. The sanitised
+# build runs the unit tests, the simulations and the integration tests; each fuzzing harness runs for some seconds. Everything
+# runs, whatever failed before; what failed is shown.
 # Prints "N passed, N failed" last, and keeps the two numbers in build/test/counts. A skipped test has failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -62,6 +63,7 @@ export -f sum_of run_unit
 build gcc CC=gcc all unit-programs
 build failpoint CC=gcc VARIANT=failpoint FAILPOINTS=1 all
 build asan CC=clang VARIANT=asan SANITIZE=address,undefined FAILPOINTS=1 -k all unit-programs
+build fuzz CC=clang VARIANT=fuzz SANITIZE=address,undefined,fuzzer-no-link -k fuzz-programs
 
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 if [ -e tests/lsan.supp ]; then
@@ -79,6 +81,11 @@ for file in "$out"/*.count; do
 	read -r good bad <"$file"
 	count "$good" "$bad"
 done
+
+step 'fuzzing: each corpus, and three seconds beyond it'
+tests/fuzz/run.sh 3 | tee "$out/fuzz.log"
+read -r good bad < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$out/fuzz.log") || bad=1
+count "${good:-0}" "$bad"
 
 step 'integration tests (clang, ASan, UBSan; PostgreSQL primary and replica)'
 if compgen -G 'tests/integration/test_*.py' >/dev/null; then

@@ -18,7 +18,7 @@ show_input() { # FILE
 	base64 "$1"
 }
 
-# The verdict is the file NAME.ok: a harness that crashed, hung, leaked or ran nothing but its corpus has none.
+# The verdict is the file NAME.ok: a harness that crashed, hung, leaked or ran less than its corpus has none.
 run_one() { # NAME
 	local name=$1 corpus=tests/fuzz/corpus/$1 log=$build/$1.log found=$build/found/$1 options=() code=0 runs files
 	rm -f "$build/$name.ok" "$build/$name"-*
