@@ -153,9 +153,7 @@ static void settle_events(struct change *change, bool committed) {
 static void describe_failure(struct change *change, const struct transaction_result *result) {
 	if (result->end == TRANSACTION_DECLINED)
 		return; /* the step that declined has said why */
-	error_set(&change->err, ERROR_TRY_AGAIN, "target %s: %s", target_config(change->changes->target)->name, result->message);
-	error_hint(&change->err, "%s",
-	           result->end == TRANSACTION_UNKNOWN ? "look with `backfillctl show` whether it was done" : "try again");
+	target_describe_failure(change->changes->target, result, &change->err);
 }
 
 static void state_ended(void *context, const struct transaction_result *result) {

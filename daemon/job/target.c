@@ -247,6 +247,25 @@ bool target_ready(const struct target *target, struct error *err) {
 	return error_hint(err, "grant the worker's role what `backfillctl init %s --print` shows", name);
 }
 
+void target_describe_failure(const struct target *target, const struct transaction_result *result, struct error *err) {
+	const char *name = target->config->name;
+	switch (result->end == TRANSACTION_REFUSED ? result->error : ENGINE_ERROR_NONE) {
+	case ENGINE_ERROR_PRIVILEGE:
+	case ENGINE_ERROR_SCHEMA:
+		error_set(err, ERROR_CONFIG, "target %s: the control tables can't be used: %s", name, result->message);
+		error_hint(err, "run: backfillctl init %s", name);
+		return;
+	case ENGINE_ERROR_DATA:
+	case ENGINE_ERROR_AMBIGUOUS:
+		error_set(err, ERROR_INTERNAL, "target %s: %s", name, result->message);
+		return;
+	default:
+		error_set(err, ERROR_TRY_AGAIN, "target %s: %s", name, result->message);
+		error_hint(err, "%s",
+		           result->end == TRANSACTION_UNKNOWN ? "look with `backfillctl show` whether it was done" : "try again");
+	}
+}
+
 unsigned target_connections(const struct target *target) {
 	return target->connections;
 }

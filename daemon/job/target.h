@@ -47,6 +47,8 @@ const char *target_database(const struct target *target);
 
 /* Can the control tables be used? Otherwise err says what to do (ERROR_TRY_AGAIN, ERROR_CONFIG). */
 bool target_ready(const struct target *target, struct error *err);
+/* Why a transaction on the control tables came to nothing: what someone must mend, what passes, or a defect of ours. */
+void target_describe_failure(const struct target *target, const struct transaction_result *result, struct error *err);
 /* How often its control connection was made: after a fail-over the server may have forgotten what it was told before. */
 unsigned target_connections(const struct target *target);
 /* Not known yet: the first connection is still being made. */

@@ -45,9 +45,9 @@ static void submission_fail(struct submission *s, const struct error *err) {
 
 static void submission_lost(struct submission *s, const struct transaction_result *result) {
 	struct error err;
-	error_set(&err, result->end == TRANSACTION_REFUSED ? ERROR_INTERNAL : ERROR_TRY_AGAIN, "target %s: %s", s->job->target,
-	          result->message);
-	error_hint(&err, "submit again: the same content under the same id is the same job");
+	target_describe_failure(s->target, result, &err);
+	if (err.code == ERROR_TRY_AGAIN)
+		error_hint(&err, "submit again: the same content under the same id is the same job");
 	submission_fail(s, &err);
 }
 
@@ -339,7 +339,7 @@ static void stored(void *context, const struct transaction_result *result) {
 	if (result->end != TRANSACTION_COMMITTED) {
 		target_event_dropped(s->event);
 		if (result->end != TRANSACTION_DECLINED)
-			error_set(&s->err, ERROR_TRY_AGAIN, "target %s: %s", target_config(s->target)->name, result->message);
+			target_describe_failure(s->target, result, &s->err);
 		call_fail(s->call, &s->err);
 		setting_free(s);
 		return;

@@ -239,6 +239,20 @@ def test_control_tables_of_a_newer_version_are_left_alone(pg, db, table, daemon)
     assert pg.value(db, "SELECT value FROM backfill.meta WHERE name = 'schema_version'") == "99"
 
 
+@pytest.mark.parametrize("command, privilege", [("submit", "INSERT"), ("start", "UPDATE"), ("set", "UPDATE")])
+def test_control_tables_that_may_not_be_written(pg, db, table, daemon, command, privilege):
+    job = update()
+    daemon.submit(job)
+    pg.sql(db, f"REVOKE {privilege} ON backfill.job FROM backfill")
+    arguments = {"submit": [update().write(daemon.directory)], "start": [job.id], "set": [job.id, "batch.rows=200"]}[command]
+    error = daemon.ctl_error(command, *arguments, check=78)
+    assert "the control tables can't be used: permission denied for table job" in error["message"], error
+    assert "backfillctl init main" in error["hint"], error
+    assert pg.sql(db, "SELECT id, state, settings::text FROM backfill.job") == [(job.id, "pending", "{}")]
+    daemon.init()
+    daemon.ctl(command, *arguments, check=0)
+
+
 # --- the socket and the file ---
 
 def test_a_socket_path_that_is_too_long(directory):
