@@ -213,6 +213,7 @@ void transaction_run(struct transaction *t, struct engine_conn *conn, int timeou
 		send_next(t);
 		return;
 	}
+	reach(t, "begin", "before");
 	engine_execute(conn, t->begin, NULL, 0, timeout_ms, begun, t);
 	reach(t, "begin", "sent");
 }

@@ -77,13 +77,14 @@ class Daemon:
         with open(self.conf, "w") as f:
             f.write(libconfig_text.settings(self.settings))
 
-    def launch(self):
-        """Starts the process and returns at once."""
+    def launch(self, failpoints=""):
+        """Starts the process and returns at once. `failpoints` as daemon/base/failpoint.h has them."""
         assert self.process is None
         self.write_conf()
         with open(self.log_path, "a") as log:
             self.process = subprocess.Popen([program("backfilld"), "-c", self.conf], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=subprocess.STDOUT, cwd="/")
+                                            stderr=subprocess.STDOUT, cwd="/",
+                                            env={**os.environ, "BACKFILLD_FAILPOINTS": failpoints})
         return self
 
     def start(self):
@@ -129,6 +130,19 @@ class Daemon:
             process.kill()
             process.wait()
             raise AssertionError(f"still running {STOP_DEADLINE} s after SIGTERM:\n{self.log()}") from None
+
+    def wait_killed(self, deadline=STOP_DEADLINE):
+        """For a failpoint that kills it."""
+        try:
+            code = self.process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still alive after {deadline} s:\n{self.log()[-6000:]}") from None
+        self.process = None
+        assert code == -signal.SIGKILL, f"exit code {code} instead of SIGKILL:\n{self.log()[-6000:]}"
+
+    def wait_stopped(self, deadline=STOP_DEADLINE):
+        """For a failpoint that stops it."""
+        wait_for(lambda: self.process_state() == "T", deadline, lambda: f"the daemon to stop:\n{self.log()[-6000:]}")
 
     def wait_exit(self, deadline=STOP_DEADLINE):
         """For a daemon that ends by itself; returns the exit code."""

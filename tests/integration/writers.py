@@ -3,9 +3,12 @@
 import random
 import threading
 
+import psycopg2
+
 from server import SUPERUSER, WORKER, execute
 
 FIRST_NEW_ID = 10_000_000
+MOST_NEW_ROWS = 300  # each; a job that starts late walks them, too
 
 
 def create_counted_table(pg, db, rows):
@@ -43,10 +46,11 @@ def assert_exactly_once(pg, db, rows, table="public.t"):
 
 
 class Writers:
-    """Threads that insert rows of their own, delete some of them, and update another column of everyone's rows."""
+    """Threads that insert rows of their own, delete some of them, and update another column of everyone's rows. With
+    `patient` they outlive the server."""
 
-    def __init__(self, pg, db, rows, seed=0, threads=2):
-        self.pg, self.db, self.rows = pg, db, rows
+    def __init__(self, pg, db, rows, seed=0, threads=2, pause=0.002, patient=False):
+        self.pg, self.db, self.rows, self.pause, self.patient = pg, db, rows, pause, patient
         self.errors, self.statements = [], 0
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(seed * 100 + i, i), daemon=True) for i in range(threads)]
@@ -65,22 +69,33 @@ class Writers:
         assert self.statements > 0
 
     def _run(self, seed, number):
-        rng = random.Random(seed)
-        next_id = FIRST_NEW_ID * (number + 1)
-        mine = []
-        try:
-            with self.pg.connect(self.db, SUPERUSER) as connection:
-                while not self._stop.wait(0.002):
-                    choice = rng.random()
-                    if choice < 0.3:
-                        next_id += 1
-                        mine.append(next_id)
-                        execute(connection, "INSERT INTO public.t (id) VALUES (%s)", (next_id,))
-                    elif choice < 0.4 and mine:
-                        execute(connection, "DELETE FROM public.t WHERE id = %s", (mine.pop(rng.randrange(len(mine))),))
-                    else:
-                        execute(connection, "UPDATE public.t SET note = %s WHERE id = %s",
-                                (str(rng.random()), rng.randint(1, self.rows)))
-                    self.statements += 1
-        except Exception as error:  # reported by __exit__
-            self.errors.append(error)
+        writer = Writer(random.Random(seed), FIRST_NEW_ID * (number + 1), self.rows)
+        while not self._stop.is_set():
+            try:
+                with self.pg.connect(self.db, SUPERUSER) as connection:
+                    while not self._stop.wait(self.pause):
+                        writer.write(connection)
+                        self.statements += 1
+            except psycopg2.OperationalError as error:
+                if not self.patient:
+                    return self.errors.append(error)
+                self._stop.wait(0.1)  # the server is down or starting: its own pace
+            except Exception as error:  # reported by __exit__
+                return self.errors.append(error)
+
+
+class Writer:
+    def __init__(self, rng, next_id, rows):
+        self.rng, self.next_id, self.rows, self.mine = rng, next_id, rows, []
+
+    def write(self, connection):
+        choice = self.rng.random()
+        if choice < 0.3 and len(self.mine) < MOST_NEW_ROWS:
+            self.next_id += 1
+            self.mine.append(self.next_id)
+            execute(connection, "INSERT INTO public.t (id) VALUES (%s)", (self.next_id,))
+        elif choice < 0.4 and self.mine:
+            execute(connection, "DELETE FROM public.t WHERE id = %s", (self.mine.pop(self.rng.randrange(len(self.mine))),))
+        else:
+            execute(connection, "UPDATE public.t SET note = %s WHERE id = %s",
+                    (str(self.rng.random()), self.rng.randint(1, self.rows)))

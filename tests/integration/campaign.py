@@ -1,0 +1,136 @@
+"""What the crash campaigns share: their size, the failpoints, a daemon that is always given something to do, and the record."""
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import time
+
+from daemon import REPOSITORY
+from kinds import KINDS, Work
+from waiting import POLL_SECONDS, DeadlineExceeded
+from writers import Writers
+
+WHOLE = os.environ.get("BACKFILLD_SOAK") == "1"
+RESULTS = os.environ.get("BACKFILLD_SOAK_RESULTS")
+KIND_PARAMETERS = list(KINDS) if WHOLE else ["any"]  # any: the seed chooses
+ROWS = 750
+LIFE_DEADLINE = 30
+END_DEADLINE = 60
+
+# The steps of each transaction, as they run on a job over one table.
+STEPS = {
+    "batch": ("begin", "boundary", "count", "work", "checkpoint", "commit"),
+    "claim": ("begin", "lock", "end_backend", "take", "segments", "commit"),
+    "freeze": ("begin", "wait", "lock", "leaves", "last_key", "segment", "done", "commit"),
+    "complete": ("begin", "seen", "complete", "event", "commit"),
+    "start": ("begin", "lock", "flags", "state", "segments", "event", "commit"),
+    "pause": ("begin", "lock", "state", "segments", "event", "commit"),
+    "resume": ("begin", "lock", "flags", "state", "segments", "event", "commit"),
+    "cancel": ("begin", "lock", "state", "segments", "event", "commit"),
+    "stop": ("begin", "flag", "lock", "jobs", "segments", "event", "commit"),
+}
+STATE_CHANGES = ("start", "pause", "resume", "cancel")  # one transaction, named "state"
+
+
+def points(*transactions):
+    """Every failpoint of these transactions."""
+    return [f"{'state' if t in STATE_CHANGES else t}.{step}.{at}"
+            for t in transactions for step in STEPS[t] for at in ("before", "sent", "done")]
+
+
+def git_commit():
+    return subprocess.run(["git", "-C", REPOSITORY, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+
+
+class Campaign:
+    """One database, one kind of work, one daemon that dies or loses something again and again. `blows` counts that."""
+
+    def __init__(self, pg, db, daemon, name, kind):
+        self.seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
+        print(f"SEED={self.seed}")
+        self.rng = random.Random(f"{self.seed} {name} {kind}")
+        self.pg, self.db, self.daemon, self.name = pg, db, daemon, name
+        self.kind = self.rng.choice(list(KINDS)) if kind == "any" else kind
+        self.work = Work(pg, db, self.kind, ROWS)
+        self.blows, self.begin = 0, time.monotonic()
+        self.batch = {}
+
+    @contextlib.contextmanager
+    def traffic(self, patient=False):
+        with Writers(self.pg, self.db, ROWS, self.seed, pause=0.02, patient=patient):
+            yield
+
+    def lives(self, which, times, sample):
+        """What to go through, in random order: each point so often, or only a few of them."""
+        chosen = which * times if WHOLE else self.rng.sample(which, min(sample, len(which)))
+        self.rng.shuffle(chosen)
+        return chosen
+
+    # --- jobs: there is always one ---
+
+    def current(self):
+        """(id, state, batches) of the job that isn't over, or None."""
+        rows = self.pg.sql(self.db, "SELECT id, state, coalesce((SELECT sum(batch_id) FROM backfill.segment WHERE job_id = id), 0)::int"
+                           " FROM backfill.job WHERE state IN ('pending', 'running', 'paused') ORDER BY submitted_at LIMIT 1")
+        return rows[0] if rows else None
+
+    def ctl(self, command, job_id):
+        """May fail: the daemon is not up yet, or dies over it."""
+        self.daemon.ctl(command, job_id)
+
+    def keep_working(self):
+        """Starts the next job when the last one is over."""
+        current = self.current()
+        if current is None:
+            job = self.work.job(batch={"max_duty": 1.0, **self.batch})
+            self.daemon.ctl("submit", job.write(self.daemon.directory))
+        elif current[1] == "pending":
+            self.ctl("start", current[0])
+        elif current[1] == "paused":
+            self.ctl("resume", current[0])
+        return current
+
+    def until(self, condition, poke, what):
+        end = time.monotonic() + LIFE_DEADLINE
+        while not condition():
+            if time.monotonic() > end:
+                raise DeadlineExceeded(f"after {LIFE_DEADLINE} s still waiting for: {what}; {self.current()}\n"
+                                       f"{self.daemon.log()[-6000:]}")
+            poke()
+            time.sleep(POLL_SECONDS)
+
+    def killed_at(self, point, nth, poke):
+        """One life: the daemon starts, is poked, and dies at the failpoint."""
+        self.daemon.launch(f"{point}=kill@{nth}")
+        self.until(lambda: not self.daemon.running(), poke, f"{point} to be reached {nth} times")
+        self.daemon.wait_killed()
+        self.blows += 1
+
+    # --- the end ---
+
+    def finish(self):
+        """An unharmed daemon brings all jobs to their ends; then the oracle."""
+        if not self.daemon.running():
+            self.daemon.start()
+        end = time.monotonic() + END_DEADLINE
+        while self.current():
+            assert time.monotonic() < end, f"no end: {self.current()}\n{self.daemon.log()[-6000:]}"
+            self.keep_working()
+            time.sleep(POLL_SECONDS)
+        verdict = self.work.verdict()
+        self._record(verdict)
+        assert verdict.rows > 0
+        assert (verdict.lost, verdict.doubled) == (0, 0), f"SEED={self.seed} {self.name} {self.kind}: {verdict}"
+        self.work.check_states()
+        assert self.pg.value(self.db, "SELECT sum(failed_batches)::int FROM backfill.job") == 0
+
+    def _record(self, verdict):
+        if RESULTS is None:
+            return
+        row = {"date": time.strftime("%Y-%m-%d"), "commit": git_commit(), "server": self.pg.value(self.db, "SHOW server_version"),
+               "campaign": self.name, "kind": self.kind, "kills": self.blows, "rows": verdict.rows, "lost": verdict.lost,
+               "doubled": verdict.doubled, "seconds": round(time.monotonic() - self.begin), "seed": self.seed}
+        with open(RESULTS, "a") as f:
+            f.write(json.dumps(row) + "\n")
