@@ -86,6 +86,7 @@ bool failpoint_reached(const char *name) {
 		struct failpoint *point = &armed[i];
 		if (point->remaining == 0 || strcmp(point->name, name) != 0 || --point->remaining > 0)
 			continue;
+		log_info(NULL, "failpoint %s", name);
 		if (point->action == ACTION_FAIL)
 			return true;
 		kill(getpid(), point->action == ACTION_KILL ? SIGKILL : SIGSTOP);

@@ -88,6 +88,10 @@ struct engine {
 	int64_t (*backend_pid)(const struct engine_conn *conn);
 	/* Where the connection led, "host:port" or a socket directory; for messages. */
 	const char *(*peer)(const struct engine_conn *conn);
+#ifdef BACKFILLD_FAILPOINTS
+	/* The network goes away: what was sent arrives, no answer does. */
+	void (*cut)(struct engine_conn *conn);
+#endif
 };
 
 /* Every engine_conn begins with this. */

@@ -374,6 +374,14 @@ struct engine_conn *postgres_conn_new(struct ev_loop *loop, PGconn *pg) {
 	return &conn->base;
 }
 
+#ifdef BACKFILLD_FAILPOINTS
+static void cut(struct engine_conn *base) {
+	struct postgres_conn *conn = from_base(base);
+	if (conn->pg != NULL)
+		shutdown(PQsocket(conn->pg), SHUT_RDWR);
+}
+#endif
+
 const struct engine engine_postgres = {
 	.name = "postgresql",
 	.url_scheme = "postgresql://",
@@ -385,4 +393,7 @@ const struct engine engine_postgres = {
 	.on_lost = on_lost,
 	.backend_pid = backend_pid,
 	.peer = peer,
+#ifdef BACKFILLD_FAILPOINTS
+	.cut = cut,
+#endif
 };

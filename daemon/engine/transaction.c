@@ -80,12 +80,13 @@ bool transaction_expect_one(void *context, const struct engine_result *result) {
 	return result->affected == 1;
 }
 
-/* Tells a test where we are: "batch.checkpoint.sent". */
+/* Tells a test where we are: "batch.checkpoint.sent". To fail there is to lose the connection. */
 static void reach(const struct transaction *t, const char *step, const char *point) {
 #ifdef BACKFILLD_FAILPOINTS
 	char name[128];
 	snprintf(name, sizeof name, "%s.%s.%s", t->name, step, point);
-	FAILPOINT(name);
+	if (FAILPOINT_FAILS(name))
+		t->conn->engine->cut(t->conn);
 #else
 	(void)t, (void)step, (void)point;
 #endif
