@@ -47,19 +47,19 @@ def git_commit():
 class Campaign:
     """One database, one kind of work, one daemon that dies or loses something again and again. `blows` counts that."""
 
-    def __init__(self, pg, db, daemon, name, kind):
+    def __init__(self, pg, db, daemon, name, kind, rows=ROWS):
         self.seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
         print(f"SEED={self.seed}")
         self.rng = random.Random(f"{self.seed} {name} {kind}")
         self.pg, self.db, self.daemon, self.name = pg, db, daemon, name
         self.kind = self.rng.choice(list(KINDS)) if kind == "any" else kind
-        self.work = Work(pg, db, self.kind, ROWS)
+        self.work = Work(pg, db, self.kind, rows)
         self.blows, self.begin = 0, time.monotonic()
         self.batch = {}
 
     @contextlib.contextmanager
     def traffic(self, patient=False):
-        with Writers(self.pg, self.db, ROWS, self.seed, pause=0.02, patient=patient):
+        with Writers(self.pg, self.db, self.work.rows, self.seed, pause=0.02, patient=patient):
             yield
 
     def lives(self, which, times, sample):
@@ -75,6 +75,16 @@ class Campaign:
         rows = self.pg.sql(self.db, "SELECT id, state, coalesce((SELECT sum(batch_id) FROM backfill.segment WHERE job_id = id), 0)::int"
                            " FROM backfill.job WHERE state IN ('pending', 'running', 'paused') ORDER BY submitted_at LIMIT 1")
         return rows[0] if rows else None
+
+    def committed(self):
+        """Batches of all jobs."""
+        return self.pg.value(self.db, "SELECT coalesce(sum(batch_id), 0)::int FROM backfill.segment")
+
+    def next_rows(self):
+        """(first, last) of the batch that is next or in flight."""
+        position = self.pg.value(self.db, "SELECT coalesce(max((position_key::jsonb ->> 0)::bigint), 0)::int FROM backfill.segment"
+                                 " WHERE job_id = %s", (self.current()[0],))
+        return position + 1, position + 100
 
     def ctl(self, command, job_id):
         """May fail: the daemon is not up yet, or dies over it."""
@@ -96,7 +106,7 @@ class Campaign:
         end = time.monotonic() + LIFE_DEADLINE
         while not condition():
             if time.monotonic() > end:
-                raise DeadlineExceeded(f"after {LIFE_DEADLINE} s still waiting for: {what}; {self.current()}\n"
+                raise DeadlineExceeded(f"after {LIFE_DEADLINE} s still waiting for: {what() if callable(what) else what}; {self.current()}\n"
                                        f"{self.daemon.log()[-6000:]}")
             poke()
             time.sleep(POLL_SECONDS)
@@ -107,6 +117,25 @@ class Campaign:
         self.until(lambda: not self.daemon.running(), poke, f"{point} to be reached {nth} times")
         self.daemon.wait_killed()
         self.blows += 1
+
+    def loses_at(self, points, action, poke, when_stopped=None):
+        """One life: the daemon comes to all of these points, at each once, and lives on."""
+        seen = len(self.daemon.log())
+        self.daemon.launch(",".join(f"{point}={action}" for point in points))
+
+        def left():
+            log = self.daemon.log()[seen:]
+            return [point for point in points if f"failpoint {point}\n" not in log]
+
+        def poke_or_free():
+            if self.daemon.process_state() != "T":
+                poke()
+                return
+            when_stopped()
+            self.daemon.sigcont()
+        self.until(lambda: not left() and self.daemon.process_state() != "T", poke_or_free, lambda: f"{left()} to be reached")
+        self.blows += len(points)
+        self.daemon.kill9()
 
     # --- the end ---
 

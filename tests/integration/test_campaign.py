@@ -2,13 +2,22 @@
 BACKFILLD_SOAK=1 runs them whole; without, a sample that SEED chooses."""
 
 import os
+import threading
 import time
 
 import pytest
 
 from campaign import KIND_PARAMETERS, WHOLE, Campaign, points
+from waiting import wait_for
 
-KILLS_A_POINT = 20  # for each kind
+KILLS_A_POINT = int(os.environ.get("BACKFILLD_SOAK_KILLS", "20"))  # for each kind, as all of these
+LOSSES_A_POINT = 4
+RANDOM_KILLS = 60
+CRASHES = 5
+STALLS = 5
+POINTS_A_LIFE = 25  # failpoint.c arms 32 at most
+BLOCKED_AT_MOST_S = 3
+MANY = 20_000
 SLOW = {"delay": "50ms"}  # so that a job still runs when it is to be paused
 
 pytestmark = pytest.mark.parametrize("kind", KIND_PARAMETERS)
@@ -72,3 +81,81 @@ def test_killed_at_every_failpoint(pg, db, daemon, what, kind):
         if os.path.exists(daemon.stop_file):
             os.unlink(daemon.stop_file)
         campaign.finish()
+
+
+def test_random_kills(pg, db, daemon, kind):
+    campaign = Campaign(pg, db, daemon, "kill -9 at random", kind, MANY)
+    campaign.batch = {"delay": "2ms"}
+    daemon.kill9()
+    with campaign.traffic():
+        for _ in range(RANDOM_KILLS if WHOLE else 5):
+            daemon.launch()
+            threading.Timer(campaign.rng.uniform(0, 0.6), daemon.process.kill).start()
+            campaign.until(lambda: not daemon.running(), campaign.keep_working, "its end")
+            daemon.wait_killed()
+            campaign.blows += 1
+        campaign.finish()
+
+
+def test_server_crashes(pg, db, daemon, kind):
+    """Batches commit without waiting for the disk: the last of them are lost, rows and checkpoint alike."""
+    campaign = Campaign(pg, db, daemon, "server crash", kind, MANY)
+    campaign.batch = {"delay": "2ms"}
+    with campaign.traffic(patient=True):
+        for _ in range(CRASHES if WHOLE else 1):
+            before = campaign.committed()
+            campaign.until(lambda: campaign.committed() > before, campaign.keep_working, "another batch")
+            time.sleep(campaign.rng.uniform(0, 0.3))  # not for synchronisation: the random moment itself
+            pg.primary.restart("immediate")
+            campaign.blows += 1
+        campaign.finish()
+
+
+def test_stalled_and_overtaken(pg, db, daemon, make_daemon, kind):
+    """The owner stands still in mid-batch, another daemon goes on, then the owner wakes up: it writes nothing. And the
+    site's own UPDATE of the same row waits no longer than the server lets an idle transaction be."""
+    campaign = Campaign(pg, db, daemon, "SIGSTOP and take-over", kind, MANY)
+    campaign.batch = {"delay": "2ms"}
+    other = make_daemon("other", owner_timeout="1s")
+    daemon.kill9()
+    in_batch = [point for point in points("batch") if ".count." not in point]
+    with campaign.traffic():
+        for _ in range(STALLS if WHOLE else 1):
+            point, seen = campaign.rng.choice(in_batch), len(daemon.log())
+            daemon.launch(f"{point}=stop@{campaign.rng.randint(1, 5)}")
+            campaign.until(lambda: daemon.process_state() == "T", campaign.keep_working, f"{point} to be reached")
+            begin = time.monotonic()
+            pg.sql(db, "UPDATE t SET note = 'site' WHERE id BETWEEN %s AND %s", campaign.next_rows())
+            blocked, done = time.monotonic() - begin, campaign.committed()
+            assert blocked <= BLOCKED_AT_MOST_S, f"{point}: blocked for {blocked:.1f} s"
+            other.start()
+            wait_for(lambda: campaign.committed() > done, 10, lambda: f"the take-over at {point}; {other.log()[-6000:]}")
+            daemon.sigcont()
+            wait_for(lambda: "let go" in daemon.log()[seen:], 10, lambda: f"{point}: to let go; {daemon.log()[-6000:]}")
+            daemon.kill9()
+            assert other.terminate() == 0
+            campaign.blows += 1
+        campaign.finish()
+
+
+@pytest.mark.parametrize("how", ["cut", "ended"])
+def test_connection_lost_at_every_failpoint(pg, db, daemon, how, kind):
+    """cut: what was sent arrives, no answer does. ended: the server ends the connection while the daemon stands still."""
+    campaign = Campaign(pg, db, daemon, f"connection {how} at each failpoint", kind)
+    daemon.kill9()
+    which = campaign.lives(points("batch", "claim", "freeze", "complete"), LOSSES_A_POINT, 10)
+    with campaign.traffic():
+        while which:
+            now, which = distinct(which)
+            campaign.loses_at(now, "fail" if how == "cut" else "stop", campaign.keep_working,
+                              lambda: pg.terminate_backends_of(db))
+        campaign.finish()
+
+
+def distinct(which):
+    """(some of them, each once, the rest)"""
+    some = list(dict.fromkeys(which))[:POINTS_A_LIFE]
+    rest = list(which)
+    for point in some:
+        rest.remove(point)
+    return some, rest

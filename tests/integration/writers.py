@@ -5,7 +5,7 @@ import threading
 
 import psycopg2
 
-from server import SUPERUSER, WORKER, execute
+from server import CONNECTION_IS_GONE, SUPERUSER, WORKER, execute
 
 FIRST_NEW_ID = 10_000_000
 MOST_NEW_ROWS = 300  # each; a job that starts late walks them, too
@@ -76,8 +76,8 @@ class Writers:
                     while not self._stop.wait(self.pause):
                         writer.write(connection)
                         self.statements += 1
-            except psycopg2.OperationalError as error:
-                if not self.patient:
+            except psycopg2.Error as error:
+                if not self.patient or error.pgcode not in CONNECTION_IS_GONE:
                     return self.errors.append(error)
                 self._stop.wait(0.1)  # the server is down or starting: its own pace
             except Exception as error:  # reported by __exit__
