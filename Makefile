@@ -193,6 +193,10 @@ demo: ## install what is missing, build, and show a real backfill on private ser
 bench: all ## rows/s against a PL/pgSQL loop and one single UPDATE
 	tests/bench/bench.sh
 
+.PHONY: soak
+soak: ## the crash campaigns whole, long; their result goes into docs/reliability.md
+	tests/soak.sh
+
 .PHONY: coverage
 coverage: ## branch and line coverage of unit, simulation and integration tests
 	tests/coverage.sh

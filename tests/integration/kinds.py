@@ -70,15 +70,19 @@ class Work:
         return job
 
     def verdict(self):
+        found = self.count()
+        self._check_rows()
+        return found
+
+    def count(self):
+        """By the audit."""
         self.pg.sql(self.db, "ANALYZE")
         due = "t.id <= p.position" + (f" AND t.id % {THEIRS_EVERY} <> 0" if self.kind == "insert-skip" else "")
         rows, lost = self._row(f"""{PAST} SELECT count(*), count(*) FILTER (WHERE w.id IS NULL)
             FROM past p JOIN public.t t ON t.id <= {self.rows} AND {due} LEFT JOIN written w ON w.job = p.job AND w.id = t.id""")
         doubled, = self._row(f"""{PAST} SELECT count(*) FROM written w LEFT JOIN past p ON p.job = w.job
             WHERE w.times > 1 OR p.job IS NULL OR w.id > p.position""")
-        found = Verdict(rows, lost, doubled)
-        self._check_rows()
-        return found
+        return Verdict(rows, lost, doubled)
 
     def _row(self, query):
         return self.pg.sql(self.db, query)[0]
