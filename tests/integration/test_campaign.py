@@ -152,6 +152,24 @@ def test_connection_lost_at_every_failpoint(pg, db, daemon, how, kind):
         campaign.finish()
 
 
+def test_connection_cut_while_states_change(pg, db, daemon, kind):
+    """The control connection's: whoever asked is told that the outcome is not known, and asks again."""
+    campaign = Campaign(pg, db, daemon, "connection cut while states change", kind)
+    daemon.kill9()
+
+    def meddle():
+        act = campaign.rng.choices((keep_working, pause_and_resume, stop), (6, 3, 1))[0]
+        act(campaign)
+    which = campaign.lives(points("resume", "stop"), LOSSES_A_POINT, 8)
+    with campaign.traffic():
+        while which:
+            now, which = distinct(which)
+            campaign.loses_at(now, "fail", meddle)
+        if os.path.exists(daemon.stop_file):
+            os.unlink(daemon.stop_file)
+        campaign.finish()
+
+
 def distinct(which):
     """(some of them, each once, the rest)"""
     some = list(dict.fromkeys(which))[:POINTS_A_LIFE]
