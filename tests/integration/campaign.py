@@ -152,6 +152,7 @@ class Campaign:
         self._record(verdict)
         assert verdict.rows > 0
         assert (verdict.lost, verdict.doubled) == (0, 0), f"SEED={self.seed} {self.name} {self.kind}: {verdict}"
+        self.work.check_rows()
         self.work.check_states()
         assert self.pg.value(self.db, "SELECT sum(failed_batches)::int FROM backfill.job") == 0
 

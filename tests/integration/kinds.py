@@ -70,11 +70,6 @@ class Work:
         return job
 
     def verdict(self):
-        found = self.count()
-        self._check_rows()
-        return found
-
-    def count(self):
         """By the audit."""
         self.pg.sql(self.db, "ANALYZE")
         due = "t.id <= p.position" + (f" AND t.id % {THEIRS_EVERY} <> 0" if self.kind == "insert-skip" else "")
@@ -87,7 +82,7 @@ class Work:
     def _row(self, query):
         return self.pg.sql(self.db, query)[0]
 
-    def _check_rows(self):
+    def check_rows(self):
         """The rows themselves, and the job's own counts: what the audit can't see."""
         if self.kind in ("update", "statement"):
             wrong = self.pg.sql(self.db, f"{PAST} SELECT t.id, t.n FROM public.t t WHERE t.id <= {self.rows}"

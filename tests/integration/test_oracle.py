@@ -31,19 +31,20 @@ def test_it_sees_what_is_lost_doubled_or_miscounted(pg, db, daemon, kind):
 
     work = Work(pg, db, kind, ROWS)
     daemon.run_job(work.job())
-    assert work.verdict() == work.count() == Verdict(due(ROWS), 0, 0)
+    assert work.verdict() == Verdict(due(ROWS), 0, 0)
+    work.check_rows()
     work.check_states()
     with spoilt(work, "DELETE FROM audit WHERE id IN (100, 101, 103)"):
-        assert work.count() == Verdict(due(ROWS), 3, 0)
+        assert work.verdict() == Verdict(due(ROWS), 3, 0)
     with spoilt(work, "INSERT INTO audit SELECT job, id FROM audit WHERE id IN (20, 22)"):
-        assert work.count() == Verdict(due(ROWS), 0, 2)
+        assert work.verdict() == Verdict(due(ROWS), 0, 2)
     with spoilt(work, """UPDATE backfill.segment SET position_key = '["200"]'"""):
-        assert work.count() == Verdict(due(200), 0, due(ROWS) - due(200))
+        assert work.verdict() == Verdict(due(200), 0, due(ROWS) - due(200))
     with spoilt(work, "UPDATE audit SET job = 'nobody' WHERE id = 1"):
-        assert work.count() == Verdict(due(ROWS), 1, 1)
+        assert work.verdict() == Verdict(due(ROWS), 1, 1)
     for sql in COUNTS:
         with spoilt(work, sql), pytest.raises(AssertionError):
-            work.verdict()
+            work.check_rows()
     for sql in STATES:
         with spoilt(work, sql), pytest.raises(AssertionError):
             work.check_states()
