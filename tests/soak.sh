@@ -22,8 +22,8 @@ simulate() { # NAME WORLDS
 }
 
 if [ -z "${ONLY:-}" ]; then
-	simulate sim_job 30000
-	simulate sim_pace 100000
+	simulate sim_job 10000
+	simulate sim_pace 50000
 fi
 mapfile -t files < <(grep -l BACKFILLD_SOAK tests/integration/test_*.py)
 /usr/bin/python3 -m pytest "${files[@]}" -q -n "${JOBS:-2}" -p no:cacheprovider ${ONLY:+-k "$ONLY"} || failed=1

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import subprocess
+import threading
 import time
 
 from daemon import REPOSITORY
@@ -126,16 +127,28 @@ class Campaign:
         def left():
             log = self.daemon.log()[seen:]
             return [point for point in points if f"failpoint {point}\n" not in log]
-
-        def poke_or_free():
-            if self.daemon.process_state() != "T":
-                poke()
-                return
-            when_stopped()
-            self.daemon.sigcont()
-        self.until(lambda: not left() and self.daemon.process_state() != "T", poke_or_free, lambda: f"{left()} to be reached")
+        with self._attended(when_stopped):
+            self.until(lambda: not left() and self.daemon.process_state() != "T", poke, lambda: f"{left()} to be reached")
         self.blows += len(points)
         self.daemon.kill9()
+
+    @contextlib.contextmanager
+    def _attended(self, when_stopped):
+        """A thread lets a stopped daemon go on: we may be waiting for its answer to a command."""
+        over = threading.Event()
+
+        def attend():
+            while not over.wait(POLL_SECONDS):
+                if self.daemon.process_state() == "T":
+                    when_stopped()
+                    self.daemon.sigcont()
+        thread = threading.Thread(target=attend, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(LIFE_DEADLINE)
 
     # --- the end ---
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from campaign import KIND_PARAMETERS, WHOLE, Campaign, points
+from server import WORKER, execute
 from waiting import wait_for
 
 KILLS_A_POINT = int(os.environ.get("BACKFILLD_SOAK_KILLS", "20"))  # for each kind, as all of these
@@ -148,7 +149,7 @@ def test_connection_lost_at_every_failpoint(pg, db, daemon, how, kind):
         while which:
             now, which = distinct(which)
             campaign.loses_at(now, "fail" if how == "cut" else "stop", campaign.keep_working,
-                              lambda: pg.terminate_backends_of(db))
+                              lambda: end_backends(pg, db))
         campaign.finish()
 
 
@@ -168,6 +169,13 @@ def test_connection_cut_while_states_change(pg, db, daemon, kind):
         if os.path.exists(daemon.stop_file):
             os.unlink(daemon.stop_file)
         campaign.finish()
+
+
+def end_backends(pg, db):
+    """From a thread of its own: with a connection of its own."""
+    with pg.connect("postgres") as connection:
+        execute(connection, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = %s",
+                (db, WORKER))
 
 
 def distinct(which):
