@@ -142,6 +142,14 @@ $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libdaemon.a $(BUILD)/
 .PHONY: unit-programs
 unit-programs: $(UNIT_BIN)
 
+# Not for sanitised builds. Without fortification: it defines what that would redirect.
+$(BUILD)/tests/starve.so: tests/starve/starve.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -U_FORTIFY_SOURCE -MMD -MP -fPIC -shared -o $@ $<
+
+.PHONY: starve
+starve: all $(BUILD)/tests/starve.so ## the programs, and the library that starves them
+
 .PHONY: unit
 unit: $(UNIT_BIN) ## build and run the unit tests and simulations
 	@for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
@@ -179,6 +187,7 @@ test: ## build with gcc and clang, run every test under ASan and UBSan
 
 .PHONY: integration
 integration: all ## run the integration tests with the plain build
+	$(MAKE) -s VARIANT=failpoint FAILPOINTS=1 starve
 	BACKFILLD_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 -m pytest tests/integration -q -n 2 --dist loadfile -p no:cacheprovider
 
 .PHONY: lint

@@ -7,6 +7,7 @@ exec </dev/null
 
 build=build/coverage
 make -s -j 2 CC=gcc VARIANT=coverage COVERAGE=1 FAILPOINTS=1 all unit-programs
+make -s -j 2 CC=gcc VARIANT=failpoint FAILPOINTS=1 starve
 find "$build" -name '*.gcda' -delete
 for source in tests/unit/test_*.c tests/sim/sim_*.c; do
 	program=${source#tests/}

@@ -61,7 +61,7 @@ run_unit() { # PROGRAM
 export -f sum_of run_unit
 
 build gcc CC=gcc all unit-programs
-build failpoint CC=gcc VARIANT=failpoint FAILPOINTS=1 all
+build failpoint CC=gcc VARIANT=failpoint FAILPOINTS=1 starve
 build asan CC=clang VARIANT=asan SANITIZE=address,undefined FAILPOINTS=1 -k all unit-programs
 build fuzz CC=clang VARIANT=fuzz SANITIZE=address,undefined,fuzzer-no-link -k fuzz-programs
 

@@ -57,6 +57,7 @@ class Daemon:
             "targets": [self.target_settings(owner_timeout=owner_timeout, **(target or {}))],
             **settings,
         }
+        self.program, self.env = program("backfilld"), {}
         self.process = None
         self.exits_checked = True
 
@@ -82,9 +83,9 @@ class Daemon:
         assert self.process is None
         self.write_conf()
         with open(self.log_path, "a") as log:
-            self.process = subprocess.Popen([program("backfilld"), "-c", self.conf], stdin=subprocess.DEVNULL, stdout=log,
+            self.process = subprocess.Popen([self.program, "-c", self.conf], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=subprocess.STDOUT, cwd="/",
-                                            env={**os.environ, "BACKFILLD_FAILPOINTS": failpoints})
+                                            env={**os.environ, "BACKFILLD_FAILPOINTS": failpoints, **self.env})
         return self
 
     def start(self):

@@ -1,0 +1,110 @@
+"""The library that refuses (tests/starve/starve.c): what it starves is the plain build with failpoints, whose calls it sees."""
+
+import contextlib
+import errno
+import json
+import mmap
+import os
+import random
+import struct
+import time
+
+from daemon import REPOSITORY
+
+BUILD = os.path.join(REPOSITORY, "build", "failpoint")
+LIBRARY = os.path.join(BUILD, "tests", "starve.so")
+SOAK = os.environ.get("BACKFILLD_SOAK") == "1"
+FOREVER = 2**63
+
+# What is refused, and how.
+MEMORY = (1, errno.ENOMEM)
+DESCRIPTORS = (2, errno.EMFILE)
+DISK_FULL = (4, errno.ENOSPC)
+DISK_BROKEN = (4, errno.EIO)
+NETWORK_DOWN = (8, errno.ECONNRESET)
+NETWORK_BUSY = (8, errno.EAGAIN)
+THREADS = (16, errno.EAGAIN)
+
+
+def starved(name):
+    path = os.path.join(BUILD, name)
+    assert os.path.exists(path) and os.path.exists(LIBRARY), "missing: make VARIANT=failpoint FAILPOINTS=1 starve"
+    return path
+
+
+class Starve:
+    """The file that we share with whom we starve."""
+
+    LAYOUT = struct.Struct("=qQQQQQQ")
+
+    def __init__(self, directory):
+        path = os.path.join(str(directory), "starve")
+        with open(path, "wb+") as f:
+            f.truncate(self.LAYOUT.size)
+            self._map = mmap.mmap(f.fileno(), self.LAYOUT.size)
+        self.env = {"STARVE": path, "LD_PRELOAD": LIBRARY}
+
+    def _field(self, number):
+        return self.LAYOUT.unpack(self._map)[number]
+
+    def refuse(self, what, first, last=None):
+        """Counts from now; fails the calls `first` to `last`, or that one."""
+        kinds, error = what
+        self.stop()
+        self._map[16:56] = struct.pack("=QQQQQ", first, first if last is None else last, error, 0, 0)
+        self._map[8:16] = struct.pack("=Q", kinds)
+
+    def count(self, what):
+        self.refuse(what, FOREVER)
+
+    def stop(self):
+        self._map[8:16] = bytes(8)
+
+    def step_clock(self, seconds):
+        self._map[0:8] = struct.pack("=q", seconds)
+
+    @property
+    def calls(self):
+        return self._field(5)
+
+    @property
+    def failed(self):
+        return self._field(6)
+
+
+class Campaign:
+    """Which calls fail: a sample in a normal run, all of them in a soak, in an order that a seed decides."""
+
+    def __init__(self, name):
+        self.name, self.faults, self.begin = name, 0, time.monotonic()
+        self.seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
+        self.rng = random.Random(self.seed)
+        self.end = self.begin + float(os.environ.get("BACKFILLD_SOAK_SECONDS", 3600))
+        print(f"SEED={self.seed}")
+
+    def calls(self, what, total, sample):
+        """Call numbers from 1 to total. A soak that has no time left ends."""
+        assert total > 0, f"{self.name}: {what}: nothing to refuse"
+        for number in self.rng.sample(range(1, total + 1), total if SOAK else min(sample, total)):
+            if SOAK and time.monotonic() > self.end:
+                return
+            print(f"{self.name}: {what}: call {number} of {total}")
+            yield number
+            self.faults += 1
+
+    def report(self):
+        """Only what was exact gets here."""
+        path = os.environ.get("BACKFILLD_SOAK_RESULTS")
+        if not SOAK or not path:
+            return
+        with open(path, "a") as f:
+            line = {"campaign": self.name, "faults": self.faults, "lost": 0, "doubled": 0,
+                    "seconds": round(time.monotonic() - self.begin, 1), "seed": self.seed}
+            f.write(json.dumps(line) + "\n")
+
+
+@contextlib.contextmanager
+def campaign(name):
+    made = Campaign(name)
+    yield made
+    made.report()
