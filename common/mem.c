@@ -70,3 +70,50 @@ void mem_cleanup(void *pointer_to_pointer) {
 	memcpy(&p, pointer_to_pointer, sizeof p);
 	free(p);
 }
+
+/*
+ * The libraries get memory, or the program ends, too: libconfig and glibc's regcomp(3) don't look and crash, or take what
+ * they could not copy for a name that is wrong; libev aborts. Sanitisers have an allocator of their own, which ends, too.
+ */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZER_ALLOCATES 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZER_ALLOCATES 1
+#endif
+
+#ifndef SANITIZER_ALLOCATES
+#include <dlfcn.h>
+
+/* The C library's own, or that of who was preloaded. Setting it twice does no harm. */
+#define NEXT(function)                                                                                                           \
+	static __typeof__(&(function)) next;                                                                                         \
+	if (next == NULL)                                                                                                            \
+	next = (__typeof__(next))dlsym(RTLD_NEXT, #function)
+
+void *malloc(size_t size) {
+	NEXT(malloc);
+	void *p = next(size);
+	if (p == NULL)
+		out_of_memory();
+	return p;
+}
+
+void *calloc(size_t count, size_t size) {
+	NEXT(calloc);
+	void *p = next(count, size);
+	if (p == NULL)
+		out_of_memory();
+	return p;
+}
+
+void *realloc(void *old, size_t size) {
+	NEXT(realloc);
+	void *p = next(old, size);
+	if (p == NULL && size > 0)
+		out_of_memory();
+	return p;
+}
+#endif

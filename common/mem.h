@@ -1,6 +1,7 @@
 /*
  * mem.h: allocation that does not fail halfway. Running out of memory ends the program at once with
- * exit code 70: every state that matters is in the database, so a clean exit loses nothing.
+ * exit code 70: every state that matters is in the database, so a clean exit loses nothing. The same holds for what the
+ * libraries allocate: mem.c replaces malloc, calloc and realloc of the whole program.
  */
 #ifndef BACKFILLD_MEM_H
 #define BACKFILLD_MEM_H
