@@ -17,13 +17,15 @@ SOAK = os.environ.get("BACKFILLD_SOAK") == "1"
 FOREVER = 2**63
 
 # What is refused, and how.
-MEMORY = (1, errno.ENOMEM)
-DESCRIPTORS = (2, errno.EMFILE)
-DISK_FULL = (4, errno.ENOSPC)
-DISK_BROKEN = (4, errno.EIO)
-NETWORK_DOWN = (8, errno.ECONNRESET)
-NETWORK_BUSY = (8, errno.EAGAIN)
-THREADS = (16, errno.EAGAIN)
+KINDS = {
+    "memory": (1, errno.ENOMEM),
+    "descriptors": (2, errno.EMFILE),
+    "disk_full": (4, errno.ENOSPC),
+    "disk_broken": (4, errno.EIO),
+    "network_down": (8, errno.ECONNRESET),
+    "network_busy": (8, errno.EAGAIN),
+    "threads": (16, errno.EAGAIN),
+}
 
 
 def starved(name):
@@ -91,6 +93,10 @@ class Campaign:
             print(f"{self.name}: {what}: call {number} of {total}")
             yield number
             self.faults += 1
+
+    def last(self, what, number):
+        """The call alone, or all that follow. A network that is ready, and busy whenever asked, does not exist."""
+        return number if what == KINDS["network_busy"] else self.rng.choice((number, FOREVER))
 
     def report(self):
         """Only what was exact gets here."""

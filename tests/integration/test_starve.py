@@ -2,30 +2,24 @@
 follows is an error that says so, an exit that says so, or the work goes on; never a crash, a hang or a wrong table."""
 
 import contextlib
+import json
 import os
+import resource
+import socket
 import subprocess
+import time
 
 import pytest
 
-import starve as refusal
 from jobs import increment
-from starve import FOREVER, MEMORY, Starve, campaign, starved
+from starve import FOREVER, KINDS, Starve, campaign, starved
 from test_control import Client
-from waiting import wait_for
+from waiting import holds_for, wait_for
 from writers import assert_exactly_once, create_counted_table
 
 ROWS = 300
 EXITS = {0, 64, 65, 69, 70, 75, 77, 78}
 OUT_OF_MEMORY = "out of memory: exiting\n"
-KINDS = {
-    "memory": refusal.MEMORY,
-    "descriptors": refusal.DESCRIPTORS,
-    "disk_full": refusal.DISK_FULL,
-    "disk_broken": refusal.DISK_BROKEN,
-    "network_down": refusal.NETWORK_DOWN,
-    "network_busy": refusal.NETWORK_BUSY,
-    "threads": refusal.THREADS,
-}
 
 
 @pytest.fixture
@@ -46,7 +40,7 @@ def starved_daemon(make_daemon, starve):
 def assert_clean_end(what, code, said):
     assert code in EXITS, f"exit code {code}: {said}"
     assert code == 0 or said, f"exit code {code} without a word"
-    if what is MEMORY:
+    if what == KINDS["memory"]:
         assert (code, said[-len(OUT_OF_MEMORY):]) == (70, OUT_OF_MEMORY), f"exit code {code}: {said}"
 
 
@@ -63,7 +57,7 @@ def sweep_command(starve, faults, command, kinds, sample):
         total = starve.calls
         assert code in EXITS, said
         for number in faults.calls(f"{command[1:]}, {kind}", total, sample) if total > 0 else ():
-            starve.refuse(KINDS[kind], number, faults.rng.choice((number, FOREVER)))
+            starve.refuse(KINDS[kind], number, faults.last(KINDS[kind], number))
             code, _, said = run(starve, command)
             assert starve.failed > 0, f"call {number} of {total} was not made"
             assert_clean_end(KINDS[kind], code, said)
@@ -143,7 +137,7 @@ def test_start(starved_daemon, starve, kind):
         assert daemon.terminate() == 0
         for number in faults.calls("start", total, 8):
             remove(daemon.log_path, daemon.socket + ".lock")  # a full disk shows where a file is made
-            starve.refuse(what, number, faults.rng.choice((number, FOREVER)))
+            starve.refuse(what, number, faults.last(what, number))
             daemon.launch()
             wait_for(lambda: ended(daemon) or starve.failed >= 3 or is_up(daemon), 15, daemon.log)
             starve.stop()
@@ -152,3 +146,218 @@ def test_start(starved_daemon, starve, kind):
                 assert_ended_cleanly(daemon, what)
             else:
                 assert daemon.terminate() == 0
+
+
+def start_table(pg, db):
+    """As create_counted_table leaves it."""
+    pg.sql(db, f"TRUNCATE public.t, public.audit; INSERT INTO public.t (id) SELECT generate_series(1, {ROWS})")
+
+
+def bring_on(daemon, job, path):
+    """What an operator does after a fault, until the job is completed."""
+    rows = daemon.pg.sql(daemon.db, "SELECT state FROM backfill.job WHERE id = %s", (job.id,))
+    state = rows[0][0] if rows else None
+    words = {None: ["submit", path, "--start"], "pending": ["start", job.id], "paused": ["resume", job.id]}.get(state)
+    if words is not None:
+        daemon.ctl(*words)
+    return state == "completed"
+
+
+@pytest.mark.parametrize("kind, sample", [("memory", 5), ("descriptors", 2), ("network_down", 3), ("network_busy", 2), ("threads", 1)])
+def test_job(pg, db, starved_daemon, starve, kind, sample):
+    daemon, what = starved_daemon, KINDS[kind]
+    create_counted_table(pg, db, ROWS)
+
+    def run_job():
+        start_table(pg, db)
+        job = increment(allow_triggers=True)
+        path = job.write(daemon.directory)
+        daemon.ctl("submit", path, "--start")
+        return job, path
+    with campaign(f"starve-job-{kind}") as faults:
+        starve.count(what)
+        daemon.wait_done(run_job()[0])
+        for number in faults.calls("job", starve.calls, sample):
+            starve.refuse(what, number, faults.last(what, number))
+            job, path = run_job()
+            wait_for(lambda: ended(daemon) or starve.failed > 0 or bring_on(daemon, job, path), 20, daemon.log)
+            time.sleep(faults.rng.uniform(0, 0.3))  # not for synchronisation: how long it lasts
+            starve.stop()
+            if ended(daemon):
+                assert_ended_cleanly(daemon, what)
+                daemon.start()
+            wait_for(lambda: bring_on(daemon, job, path), 30, lambda: f"{daemon.show(job)}\n{daemon.log()}")
+            assert_exactly_once(pg, db, ROWS)
+
+
+# --- the disk is full ---
+
+
+def test_a_full_disk_stops_no_job(pg, db, starved_daemon, starve):
+    """Neither the log nor the state directory takes a byte."""
+    daemon = starved_daemon
+    assert daemon.terminate() == 0
+    log, daemon.log_path = daemon.log_path, "/dev/full"
+    daemon.launch()
+    daemon.log_path = log
+    daemon.wait_up()
+    starve.refuse(KINDS["disk_full"], 1, FOREVER)
+    create_counted_table(pg, db, ROWS)
+    job = increment(allow_triggers=True)
+    daemon.run_job(job)
+    assert_exactly_once(pg, db, ROWS)
+    error = daemon.ctl_error("stop", check=75)
+    assert daemon.stop_file in error["message"] and "No space left" in error["message"]
+    starve.stop()
+    daemon.ctl("stop", check=0)
+    daemon.ctl("unstop", check=0)
+
+
+def test_a_start_on_a_full_disk_says_so(starved_daemon, starve):
+    daemon = starved_daemon
+    assert daemon.terminate() == 0
+    remove(daemon.socket + ".lock")
+    starve.refuse(KINDS["disk_full"], 1, FOREVER)
+    daemon.launch()
+    assert daemon.wait_exit() == 78
+    assert daemon.socket + ".lock: No space left on device" in daemon.log()
+    assert not os.path.exists(daemon.socket)
+
+
+def test_backfillctl_whose_output_is_full_says_so(daemon):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([starved("backfillctl"), "-s", daemon.socket, "targets"], stdout=full, stderr=subprocess.PIPE, text=True,
+                              timeout=20)
+    assert (done.returncode, done.stderr) == (70, "backfillctl: cannot write: No space left on device\n")
+
+
+# --- out of descriptors ---
+
+
+def open_descriptors(daemon):
+    return len(os.listdir(f"/proc/{daemon.pid}/fd"))
+
+
+def cpu_seconds(daemon):
+    with open(f"/proc/{daemon.pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def crowd(daemon, size):
+    """Clients that connect, as far as the queue takes them, and say nothing."""
+    clients = []
+    for _ in range(size):
+        client = socket.socket(socket.AF_UNIX)
+        client.setblocking(False)
+        clients.append(client)
+        with contextlib.suppress(BlockingIOError):
+            client.connect(daemon.socket)
+    return clients
+
+
+def test_a_crowd_that_takes_every_descriptor(pg, db, daemon):
+    """The job goes on, the processor has peace, and whoever comes when they have left is served."""
+    create_counted_table(pg, db, 20000)
+    job = increment(allow_triggers=True, batch={"delay": "20ms"})
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 3)
+    limit = open_descriptors(daemon) + 20
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (limit, limit))
+    clients = crowd(daemon, 200)
+    wait_for(lambda: "cannot accept a client: Too many open files" in daemon.log(), 10, daemon.log)
+    assert open_descriptors(daemon) == limit
+    begin, used, before = time.monotonic(), cpu_seconds(daemon), daemon.batches(job)
+    daemon.wait_batches(job, before + 20)
+    share = (cpu_seconds(daemon) - used) / (time.monotonic() - begin)
+    print(f"processor: {share:.2f}")
+    assert share < 0.5
+    for client in clients:
+        client.close()
+    wait_for(lambda: answers(daemon), 10, "an answer")
+    daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=5000", check=0)
+    daemon.wait_done(job)
+    assert_exactly_once(pg, db, 20000)
+
+
+# --- the wall clock is set ---
+
+HOUR = 3600
+
+
+@pytest.fixture
+def clock_job(pg, db, starved_daemon):
+    create_counted_table(pg, db, 20000)
+    job = increment(allow_triggers=True, batch={"delay": "20ms"}, throttle={"max_lag": "500ms"})
+    starved_daemon.submit(job, "--start")
+    starved_daemon.wait_batches(job, 3)
+    return job
+
+
+def finish(pg, db, daemon, job):
+    wait_for(lambda: daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=5000").code == 0, 10, "the target to be up")
+    daemon.wait_done(job)
+    assert_exactly_once(pg, db, 20000)
+
+
+def test_another_time_changes_nothing(pg, db, starved_daemon, starve, clock_job):
+    daemon, job = starved_daemon, clock_job
+    ownership = pg.sql(db, "SELECT owner, epoch FROM backfill.job")
+    for step in (HOUR, -HOUR, 0):
+        starve.step_clock(step)
+        daemon.wait_batches(job, daemon.batches(job) + 5, deadline=5)
+        readings = {one["probe"]: one for one in daemon.ctl_json("throttle", job.id)}
+        assert 0 <= readings["lag:r1"]["value"] < 0.5 and readings["lag:r1"]["age_ms"] < 5000, readings
+    pg.pause_replay()
+    wait_for(lambda: daemon.show(job)["throttle"]["held"], 10, "a hold")
+    for step in (HOUR, -HOUR):
+        done = daemon.batches(job)
+        starve.step_clock(step)
+        holds_for(lambda: daemon.batches(job) <= done + 1, 0.5, "no batch while held")
+        assert daemon.show(job)["throttle"]["held"]
+    pg.resume_replay()
+    finish(pg, db, daemon, job)
+    assert 0 < daemon.show(job)["seconds"]["held"] < 60
+    assert pg.sql(db, "SELECT epoch FROM backfill.job") == [ownership[0][1:]] and "no connection" not in daemon.log()
+
+
+def ask(daemon, method, **params):
+    """A client whose call the daemon has begun to serve."""
+    client = Client(daemon, timeout=20)
+    client.send(json.dumps({"jsonrpc": "2.0", "id": 2, "method": method, "params": params}).encode() + b"\n")
+    assert client.call("daemon.version")["id"] == 1  # a line after the other
+    return client
+
+
+def test_patience_with_a_server_that_is_down_is_not_an_hour(pg, db, starved_daemon, starve, clock_job):
+    daemon, job = starved_daemon, clock_job
+    pg.primary.stop("immediate")
+    wait_for(lambda: not is_up(daemon), 10, "the daemon to notice")
+    client = ask(daemon, "job.show", job=job.id)
+    starve.step_clock(-HOUR)
+    assert client.answer()["error"]["data"]["exit"] == 75
+    client.close()
+    pg.primary.start()
+    finish(pg, db, daemon, job)
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR])
+def test_a_step_between_two_statements(pg, db, starved_daemon, starve, step):
+    """Set back, the daemon must not give the answer up before it can come; set forward, not wait an hour longer."""
+    daemon = starved_daemon
+    assert daemon.terminate() == 0
+    create_counted_table(pg, db, 20000)
+    daemon.env = {**starve.env, "BACKFILLD_FAILPOINTS": "batch.checkpoint.before=stop@5"}
+    daemon.start()
+    job = increment(allow_triggers=True, batch={"delay": "20ms"})
+    daemon.submit(job, "--start")
+    wait_for(lambda: daemon.process_state() == "T", 20, "the failpoint")
+    starve.step_clock(step)
+    if step > 0:
+        pg.primary.freeze()
+    daemon.sigcont()
+    if step > 0:
+        wait_for(lambda: "no answer within" in daemon.log(), 20, daemon.log)
+        pg.primary.unfreeze()
+    finish(pg, db, daemon, job)
+    assert step > 0 or "no answer" not in daemon.log()

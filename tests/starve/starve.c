@@ -193,16 +193,26 @@ int bind(int fd, const struct sockaddr *address, socklen_t size) {
 	return refuse(DISK) ? -1 : real(fd, address, size);
 }
 
-/* --- network --- */
+/* --- network: a connection that fails is lost, both ways --- */
+
+static bool refuse_traffic(int fd) {
+	if (!refuse(NETWORK))
+		return false;
+	int why = errno;
+	if (why != EAGAIN)
+		shutdown(fd, SHUT_RDWR);
+	errno = why;
+	return true;
+}
 
 ssize_t send(int fd, const void *bytes, size_t size, int flags) {
 	REAL(send);
-	return refuse(NETWORK) ? -1 : real(fd, bytes, size, flags);
+	return refuse_traffic(fd) ? -1 : real(fd, bytes, size, flags);
 }
 
 ssize_t recv(int fd, void *bytes, size_t size, int flags) {
 	REAL(recv);
-	return refuse(NETWORK) ? -1 : real(fd, bytes, size, flags);
+	return refuse_traffic(fd) ? -1 : real(fd, bytes, size, flags);
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t size) {
