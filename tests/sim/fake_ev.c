@@ -30,6 +30,7 @@ struct ev_loop {
 static struct ev_loop *fake_loops;
 static double fake_now_s;
 static int64_t fake_now_us;
+static double fake_wall_offset_s; /* the wall clock may be set; timers don't care */
 static uint64_t fake_random_state;
 
 static uint64_t random_next(void) { /* splitmix64 */
@@ -88,7 +89,7 @@ void ev_loop_destroy(struct ev_loop *loop) {
 
 ev_tstamp ev_now(struct ev_loop *loop) {
 	(void)loop;
-	return fake_now_s;
+	return fake_now_s + fake_wall_offset_s;
 }
 
 void ev_timer_stop(struct ev_loop *loop, ev_timer *w) {

@@ -223,6 +223,25 @@ static void patience_ends(void **state) {
 	stop();
 }
 
+static void patience_is_not_the_wall_clock_s(void **state) {
+	(void)state;
+	struct link *link = start();
+	send(link, "back", 300);
+	fake_wall_offset_s = -3600;
+	pass(0.31);
+	assert_string_equal(ended, "back lost: connecting;");
+	send(link, "forth", 300);
+	fake_wall_offset_s = 3600;
+	send(link, "later", 600);
+	pass(0.29);
+	assert_string_equal(ended, "back lost: connecting;");
+	pass(0.02);
+	assert_string_equal(ended, "back lost: connecting;forth lost: connecting;");
+	fake_wall_offset_s = 0;
+	link_free(link);
+	stop();
+}
+
 static void pauses_grow_and_are_bounded(void **state) {
 	(void)state;
 	struct link *link = start();
@@ -370,6 +389,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errands_run_in_order),
 		cmocka_unit_test(patience_ends),
+		cmocka_unit_test(patience_is_not_the_wall_clock_s),
 		cmocka_unit_test(pauses_grow_and_are_bounded),
 		cmocka_unit_test(running_errand_is_lost_with_the_connection),
 		cmocka_unit_test(loss_while_rolling_back_is_noticed),
