@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "common/text.h"
+#include "daemon/base/clock.h"
 
 #include <ev.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ struct errand {
 	int timeout_ms;
 	transaction_done_fn *done;
 	void *context;
-	double give_up_at; /* loop time */
+	int64_t give_up_at_us; /* monotonic */
 };
 
 struct link {
@@ -126,13 +127,14 @@ static void on_kick(struct ev_loop *loop, ev_timer *timer, int events) {
 }
 
 static void on_give_up(struct ev_loop *loop, ev_timer *timer, int events) {
-	(void)events;
+	(void)loop, (void)events;
 	struct link *link = timer->data;
+	int64_t now_us = clock_monotonic_us();
 	struct errand *expired = NULL, **last_expired = &expired;
 	struct errand **at = &link->first;
 	while (link->conn == NULL && *at != NULL) {
 		struct errand *errand = *at;
-		if (errand->give_up_at > ev_now(loop)) {
+		if (errand->give_up_at_us > now_us) {
 			at = &errand->next;
 			continue;
 		}
@@ -152,11 +154,11 @@ static void on_give_up(struct ev_loop *loop, ev_timer *timer, int events) {
 	}
 }
 
-static double first_give_up(const struct link *link) {
-	double first = link->first->give_up_at;
+static int64_t first_give_up_us(const struct link *link) {
+	int64_t first = link->first->give_up_at_us;
 	for (const struct errand *errand = link->first->next; errand != NULL; errand = errand->next)
-		if (errand->give_up_at < first)
-			first = errand->give_up_at;
+		if (errand->give_up_at_us < first)
+			first = errand->give_up_at_us;
 	return first;
 }
 
@@ -169,8 +171,8 @@ static void schedule(struct link *link) {
 		ev_timer_set(&link->kick, 0., 0.);
 		ev_timer_start(link->loop, &link->kick);
 	} else if (link->conn == NULL) {
-		double left = first_give_up(link) - ev_now(link->loop);
-		ev_timer_set(&link->give_up, left > 0 ? left : 0., 0.);
+		int64_t left_us = first_give_up_us(link) - clock_monotonic_us();
+		ev_timer_set(&link->give_up, left_us > 0 ? (double)left_us / 1e6 : 0., 0.);
 		ev_timer_start(link->loop, &link->give_up);
 	}
 }
@@ -249,7 +251,7 @@ void link_run(struct link *link, struct transaction *transaction, int timeout_ms
 	                          .timeout_ms = timeout_ms,
 	                          .done = done,
 	                          .context = context,
-	                          .give_up_at = ev_now(link->loop) + wait_ms / 1000.0};
+	                          .give_up_at_us = clock_monotonic_us() + (int64_t)wait_ms * 1000};
 	*link->last = errand;
 	link->last = &errand->next;
 	schedule(link);

@@ -67,8 +67,10 @@ static void watch(struct postgres_conn *conn, int events) {
 
 static void start_timer(struct postgres_conn *conn, double after_s) {
 	ev_timer_stop(conn->loop, &conn->timer);
-	/* The loop's time may lie behind (libev manual, "be smart about timeouts"). */
-	ev_timer_set(&conn->timer, after_s + ev_time() - ev_now(conn->loop), 0.);
+	/* The loop's time may lie behind. What the libev manual adds for that ("be smart about timeouts"), ev_time() - ev_now(),
+	 * is an hour when somebody sets the wall clock by one. */
+	ev_now_update(conn->loop);
+	ev_timer_set(&conn->timer, after_s, 0.);
 	ev_timer_start(conn->loop, &conn->timer);
 }
 

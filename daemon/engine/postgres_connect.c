@@ -228,8 +228,8 @@ struct engine_connecting *postgres_connect(struct ev_loop *loop, const char *url
 			error_set(&connecting->err, ERROR_TRY_AGAIN, "cannot connect to %s: no thread could be started", connecting->place);
 		}
 	}
-	/* The loop's time may lie behind (libev manual, "ev_timer: be smart about timeouts"). */
-	ev_timer_init(&connecting->timer, give_up, wait_s + ev_time() - ev_now(loop), 0.);
+	ev_now_update(loop); /* the loop's time may lie behind */
+	ev_timer_init(&connecting->timer, give_up, wait_s, 0.);
 	connecting->timer.data = connecting;
 	ev_timer_start(loop, &connecting->timer);
 	return connecting;
