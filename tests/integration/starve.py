@@ -26,6 +26,8 @@ KINDS = {
     "network_busy": (8, errno.EAGAIN),
     "threads": (16, errno.EAGAIN),
 }
+# No memory ends the program. A network that is ready, and busy whenever asked, does not exist.
+ENDS_AT_ONCE = {"memory", "network_busy"}
 
 
 def starved(name):
@@ -49,15 +51,15 @@ class Starve:
     def _field(self, number):
         return self.LAYOUT.unpack(self._map)[number]
 
-    def refuse(self, what, first, last=None):
-        """Counts from now; fails the calls `first` to `last`, or that one."""
-        kinds, error = what
+    def refuse(self, kind, first, last):
+        """Counts from now; the calls `first` to `last` fail."""
+        kinds, error = KINDS[kind]
         self.stop()
-        self._map[16:56] = struct.pack("=QQQQQ", first, first if last is None else last, error, 0, 0)
+        self._map[16:56] = struct.pack("=QQQQQ", first, last, error, 0, 0)
         self._map[8:16] = struct.pack("=Q", kinds)
 
-    def count(self, what):
-        self.refuse(what, FOREVER)
+    def count(self, kind):
+        self.refuse(kind, FOREVER, FOREVER)
 
     def stop(self):
         self._map[8:16] = bytes(8)
@@ -84,19 +86,18 @@ class Campaign:
         self.end = self.begin + float(os.environ.get("BACKFILLD_SOAK_SECONDS", 3600))
         print(f"SEED={self.seed}")
 
-    def calls(self, what, total, sample):
-        """Call numbers from 1 to total. A soak that has no time left ends."""
-        assert total > 0, f"{self.name}: {what}: nothing to refuse"
-        for number in self.rng.sample(range(1, total + 1), total if SOAK else min(sample, total)):
+    def refusals(self, label, kind, total, sample):
+        """Of calls 1 to total: (the first, the last) that is refused. A soak that has no time left ends."""
+        assert total > 0, f"{self.name}: {label}: {kind}: nothing to refuse"
+        possible = [(number, number) for number in range(1, total + 1)]
+        if kind not in ENDS_AT_ONCE:
+            possible += [(number, FOREVER) for number in range(1, total + 1)]
+        for first, last in self.rng.sample(possible, len(possible) if SOAK else min(sample, len(possible))):
             if SOAK and time.monotonic() > self.end:
                 return
-            print(f"{self.name}: {what}: call {number} of {total}")
-            yield number
+            print(f"{self.name}: {label}: {kind}: call {first}{'' if first == last else ' and all after'} of {total}")
+            yield first, last
             self.faults += 1
-
-    def last(self, what, number):
-        """The call alone, or all that follow. A network that is ready, and busy whenever asked, does not exist."""
-        return number if what == KINDS["network_busy"] else self.rng.choice((number, FOREVER))
 
     def report(self):
         """Only what was exact gets here."""
