@@ -8,6 +8,7 @@
 #include "daemon/serve/commands.h"
 #include "daemon/serve/control.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <signal.h>
 #include <stdio.h>
@@ -221,9 +222,16 @@ static void stop(struct daemon *daemon) {
 	ev_loop_destroy(daemon->loop);
 }
 
+/* libev would abort: it can't make or use its own descriptors. */
+static void loop_failed(const char *what) {
+	log_error(NULL, "event loop: %s: %s: exiting", what, strerror(errno));
+	_exit(ERROR_INTERNAL);
+}
+
 int daemon_run(struct config *config) {
 	/* A client that goes away must not take us with it. */
 	signal(SIGPIPE, SIG_IGN);
+	ev_set_syserr_cb(loop_failed);
 	srand48((long)time(NULL) ^ (long)getpid());
 	struct daemon daemon = {.config = config, .loop = ev_loop_new(EVFLAG_AUTO)};
 	struct error err = {0};
