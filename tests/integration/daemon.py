@@ -88,8 +88,8 @@ class Daemon:
                                             env={**os.environ, "BACKFILLD_FAILPOINTS": failpoints, **self.env})
         return self
 
-    def start(self):
-        self.launch()
+    def start(self, failpoints=""):
+        self.launch(failpoints)
         wait_for(self._answers, START_DEADLINE, lambda: f"the daemon to answer; log:\n{self.log()}")
         return self
 

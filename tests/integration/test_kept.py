@@ -85,11 +85,10 @@ def assert_kept_is_done(pg, db):
     return [row[0] for row in log]
 
 
-def test_a_row_that_begins_to_match_after_the_look_at_the_old_values(pg, db, make_daemon, monkeypatch):
+def test_a_row_that_begins_to_match_after_the_look_at_the_old_values(pg, db, make_daemon):
     """It would be changed and not kept: the batch is done again."""
     pg.sql(db, LOGGED.format(rows=40))
-    monkeypatch.setenv("BACKFILLD_FAILPOINTS", "batch.capture.done=stop")
-    daemon = make_daemon().start().init()
+    daemon = make_daemon().start(failpoints="batch.capture.done=stop").init()
     job = increment(where="on_", allow_triggers=True)
     daemon.submit(job, "--start")
     wait_for(lambda: daemon.process_state() == "T", 10, "the daemon to stop behind its first statement")
