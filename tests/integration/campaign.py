@@ -22,7 +22,7 @@ END_DEADLINE = 60
 
 # The steps of each transaction, as they run on a job over one table.
 STEPS = {
-    "batch": ("begin", "boundary", "count", "work", "checkpoint", "commit"),
+    "batch": ("begin", "boundary", "count", "capture", "work", "checkpoint", "commit"),
     "claim": ("begin", "lock", "end_backend", "take", "segments", "commit"),
     "freeze": ("begin", "wait", "lock", "leaves", "last_key", "segment", "done", "commit"),
     "complete": ("begin", "seen", "complete", "event", "commit"),
@@ -33,12 +33,6 @@ STEPS = {
     "stop": ("begin", "flag", "lock", "jobs", "segments", "event", "commit"),
 }
 STATE_CHANGES = ("start", "pause", "resume", "cancel")  # one transaction, named "state"
-
-
-def points(*transactions):
-    """Every failpoint of these transactions."""
-    return [f"{'state' if t in STATE_CHANGES else t}.{step}.{at}"
-            for t in transactions for step in STEPS[t] for at in ("before", "sent", "done")]
 
 
 def git_commit():
@@ -76,6 +70,12 @@ class Campaign:
         rows = self.pg.sql(self.db, "SELECT id, state, coalesce((SELECT sum(batch_id) FROM backfill.segment WHERE job_id = id), 0)::int"
                            " FROM backfill.job WHERE state IN ('pending', 'running', 'paused') ORDER BY submitted_at LIMIT 1")
         return rows[0] if rows else None
+
+    def points(self, *transactions):
+        """Every failpoint of these transactions."""
+        return [f"{'state' if t in STATE_CHANGES else t}.{step}.{at}"
+                for t in transactions for step in STEPS[t] for at in ("before", "sent", "done")
+                if step != "capture" or self.work.captures]
 
     def committed(self):
         """Batches of all jobs."""

@@ -45,6 +45,8 @@ class Work:
     def __init__(self, pg, db, kind, rows):
         self.pg, self.db, self.kind, self.rows = pg, db, kind, rows
         self.meets = kind in ("insert-skip", "insert-update")
+        self.keeps = self.meets or kind == "update"  # without a key on the copy, a row inserted twice is there to be seen
+        self.captures = kind in ("update", "insert-update")
         pg.sql(db, f"""
             CREATE TABLE public.t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, job text, note text NOT NULL DEFAULT '');
             INSERT INTO public.t (id) SELECT generate_series(1, {rows});
@@ -62,7 +64,7 @@ class Work:
             GRANT SELECT, INSERT, UPDATE, DELETE ON public.t, public.copy, public.audit TO {WORKER}""")
 
     def job(self, **keys):
-        job = Job(table="public.t", allow_triggers=True, rollback={"keep_old_values": False}, **keys)
+        job = Job(table="public.t", allow_triggers=True, rollback={"keep_old_values": self.keeps}, **keys)
         job.keys.update(fill(KINDS[self.kind], job.id))
         if self.meets:
             self.pg.sql(self.db, f"INSERT INTO public.copy SELECT '{job.id}', i, 0"
@@ -95,6 +97,11 @@ class Work:
             (SELECT job, sum(times) AS times FROM written GROUP BY job) w ON w.job = p.job
             WHERE p.changed <> coalesce(w.times, 0) OR p.conflicted <> {met} LIMIT 5""")
         assert not wrong, f"counts that are not as the rows say: {wrong}"
+        wrong = self.pg.sql(self.db, f"""{PAST} SELECT p.job, p.changed, k.rows, k.different FROM past p LEFT JOIN
+            (SELECT job_id, count(*) AS rows, count(DISTINCT keys[array_length(keys, 1) - rows + i]) AS different
+               FROM backfill.kept, generate_series(1, rows) i GROUP BY job_id) k ON k.job_id = p.job
+            WHERE (coalesce(k.rows, 0), coalesce(k.different, 0)) <> ({"p.changed, p.changed" if self.keeps else "0, 0"}) LIMIT 5""")
+        assert not wrong, f"kept rows that are not those changed: {wrong}"
 
     def check_states(self):
         """Each state and its event were committed together, once."""

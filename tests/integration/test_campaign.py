@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from campaign import KIND_PARAMETERS, WHOLE, Campaign, points
+from campaign import KIND_PARAMETERS, WHOLE, Campaign
 from server import WORKER, execute
 from waiting import wait_for
 
@@ -77,7 +77,7 @@ def test_killed_at_every_failpoint(pg, db, daemon, what, kind):
     if what in ("pause", "resume", "cancel", "stop"):
         campaign.batch = SLOW
     with campaign.traffic():
-        for point in campaign.lives(points(what), KILLS_A_POINT, 3):
+        for point in campaign.lives(campaign.points(what), KILLS_A_POINT, 3):
             campaign.killed_at(point, nth(campaign, what, point), lambda: ACTS[what](campaign))
         if os.path.exists(daemon.stop_file):
             os.unlink(daemon.stop_file)
@@ -119,7 +119,7 @@ def test_stalled_and_overtaken(pg, db, daemon, make_daemon, kind):
     campaign.batch = {"delay": "2ms"}
     other = make_daemon("other", owner_timeout="1s")
     daemon.kill9()
-    in_batch = [point for point in points("batch") if ".count." not in point]
+    in_batch = [point for point in campaign.points("batch") if ".count." not in point]
     with campaign.traffic():
         for _ in range(STALLS if WHOLE else 1):
             point, seen = campaign.rng.choice(in_batch), len(daemon.log())
@@ -144,7 +144,7 @@ def test_connection_lost_at_every_failpoint(pg, db, daemon, how, kind):
     """cut: what was sent arrives, no answer does. ended: the server ends the connection while the daemon stands still."""
     campaign = Campaign(pg, db, daemon, f"connection {how} at each failpoint", kind)
     daemon.kill9()
-    which = campaign.lives(points("batch", "claim", "freeze", "complete"), LOSSES_A_POINT, 10)
+    which = campaign.lives(campaign.points("batch", "claim", "freeze", "complete"), LOSSES_A_POINT, 10)
     with campaign.traffic():
         while which:
             now, which = distinct(which)
@@ -161,7 +161,7 @@ def test_connection_cut_while_states_change(pg, db, daemon, kind):
     def meddle():
         act = campaign.rng.choices((keep_working, pause_and_resume, stop), (6, 3, 1))[0]
         act(campaign)
-    which = campaign.lives(points("resume", "stop"), LOSSES_A_POINT, 8)
+    which = campaign.lives(campaign.points("resume", "stop"), LOSSES_A_POINT, 8)
     with campaign.traffic():
         while which:
             now, which = distinct(which)

@@ -69,7 +69,7 @@ def finish(daemon, job):
 
 def work_of(kind):
     keys = {"update": {"set": {"n": "n + 1"}},
-            "insert": {"into": "public.copy", "columns": {"id": "id"}},
+            "insert": {"into": "public.copy", "columns": {"id": "id"}, "rollback": {"keep_old_values": False}},
             "statement": {"statement": "UPDATE public.t SET n = n + 1 WHERE {range}", "rollback": {"keep_old_values": False}}}
     return Job(table="public.t", kind=kind, allow_triggers=True, batch={"max_duty": 1.0}, **keys[kind])
 
