@@ -202,6 +202,10 @@ demo: ## install what is missing, build, and show a real backfill on private ser
 bench: all ## rows/s against a PL/pgSQL loop and one single UPDATE
 	tests/bench/bench.sh
 
+.PHONY: mutants
+mutants: ## take each remedy out of a copy of the source: the tests must fail
+	/usr/bin/python3 tests/mutants.py
+
 .PHONY: soak
 soak: ## the crash campaigns whole, long; their result goes into docs/reliability.md
 	tests/soak.sh
