@@ -27,13 +27,22 @@ static const struct catalogue_argument init_arguments[] = {
 	END,
 };
 
+#define CONFIRM                                                                                                                  \
+	{                                                                                                                            \
+		.name = "--confirm", .param = "confirm", .metavar = "DATABASE",                                                          \
+		.help = "the database's name; a production target asks for it"                                                           \
+	}
+
+static const struct catalogue_argument adopt_arguments[] = {
+	{.name = "TARGET", .param = "target", .required = true, .help = "a target of the daemon's configuration"},
+	CONFIRM,
+	END,
+};
+
 static const struct catalogue_argument submit_arguments[] = {
 	{.name = "FILE", .param = "text", .required = true, .type = ARGUMENT_FILE, .help = "the job file; - reads standard input"},
 	{.name = "--start", .param = "start", .help = "start it too"},
-	{.name = "--confirm",
-     .param = "confirm",
-     .metavar = "DATABASE",
-     .help = "the database's name; a production target asks for it"},
+	CONFIRM,
 	END,
 };
 
@@ -93,6 +102,14 @@ const struct catalogue_command catalogue[] = {
      .summary = "Create or upgrade the control tables of a target.",
      .example = "backfillctl init orders --print | psql orders",
      .arguments = init_arguments},
+	{.name = "adopt",
+     .method = "target.adopt",
+     .permission = PERMIT_OPERATOR,
+     .summary =
+         "Bind control tables that were made on another server or database (a restore, a clone, an upgrade) to the one that "
+         "the target leads to. Until then nothing is done there; then its running jobs are paused, to be resumed.",
+     .example = "backfillctl adopt orders --confirm orders",
+     .arguments = adopt_arguments},
 	{.name = "targets",
      .method = "target.list",
      .permission = PERMIT_VIEWER,

@@ -213,6 +213,7 @@ static const struct {
 	{.command = "wait", .special = run_wait},
 	{.command = "version", .special = run_version},
 	{.command = "init", .view = view_init},
+	{.command = "adopt", .view = view_message},
 	{.command = "targets", .view = view_targets},
 	{.command = "submit", .view = view_submit},
 	{.command = "start", .view = view_action},

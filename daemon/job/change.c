@@ -11,13 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum change_kind { CHANGE_STATE, CHANGE_STOP, CHANGE_ADOPT };
+
 struct change {
 	struct change *next;
 	struct changes *changes;
-	bool stop_all;
+	enum change_kind kind;
 	char *job_id;
 	enum job_request request;
 	char *actor, *reason;
+	char *from, *to; /* adoption: the servers */
 	change_done_fn *done;
 	void *context;
 
@@ -26,6 +29,7 @@ struct change {
 	int64_t epoch;
 	struct pending_event **events;
 	size_t nevents;
+	size_t npaused;
 	struct transaction *transaction; /* while it runs: events are added to it as rows come */
 	struct error err;
 	char message[400];
@@ -44,6 +48,8 @@ static void change_free(struct change *change) {
 	free(change->job_id);
 	free(change->actor);
 	free(change->reason);
+	free(change->from);
+	free(change->to);
 	free(change->events);
 	free(change);
 }
@@ -199,17 +205,18 @@ static void run_state(struct change *change) {
 
 /* --- all jobs --- */
 
-static bool absorb_stopped(void *context, const struct engine_result *r) {
+static bool absorb_paused(void *context, const struct engine_result *r) {
 	struct change *change = context;
 	for (int row = 0; row < r->nrows; row++) {
 		const char *id = engine_value(r, row, 0), *last = engine_value(r, row, 1);
-		log_warning(NULL, "job %s is paused: emergency stop; last committed batch %s", id, last);
+		log_warning(NULL, "job %s is paused: %s; last committed batch %s", id, change->reason, last);
+		change->npaused++;
 		add_event(change, "job.paused", id, json_pack("{s:I}", "last_batch_id", (json_int_t)strtoll(last, NULL, 10)));
 	}
 	return true;
 }
 
-static void stop_ended(void *context, const struct transaction_result *result) {
+static void all_paused(void *context, const struct transaction_result *result) {
 	struct change *change = context;
 	struct target *target = change->changes->target;
 	bool committed = result->end == TRANSACTION_COMMITTED;
@@ -217,13 +224,25 @@ static void stop_ended(void *context, const struct transaction_result *result) {
 	if (committed) {
 		while (target_job_count(target) > 0)
 			target_drop_job(target, target_job_at(target, 0));
-		text_format(change->message, sizeof change->message, "target %s is stopped", target_config(target)->name);
+		text_format(change->message, sizeof change->message, "target %s is %s: %zu running job(s) paused",
+		            target_config(target)->name, change->kind == CHANGE_STOP ? "stopped" : "adopted", change->npaused);
+		if (change->kind == CHANGE_ADOPT)
+			target_refresh(target);
 	} else {
 		describe_failure(change, result);
 		for (size_t i = 0; i < target_job_count(target); i++)
 			job_unquiet(target_job_at(target, i));
 	}
 	finish(change, committed, committed);
+}
+
+/* Adds the steps that pause every running job, whoever owns it, and fence whatever is on its way. */
+static void pause_all(struct change *change, const char *reason) {
+	const struct dialect *dialect = target_dialect(change->changes->target);
+	struct transaction *t = change->transaction;
+	transaction_add(t, "lock", dialect_sql(dialect, "stop_lock"), NULL, NULL);
+	statement_add_text(transaction_add(t, "jobs", dialect_sql(dialect, "stop_jobs"), NULL, absorb_paused), reason);
+	transaction_add(t, "segments", dialect_sql(dialect, "stop_segments"), NULL, NULL);
 }
 
 static void run_stop(struct change *change) {
@@ -236,11 +255,35 @@ static void run_stop(struct change *change) {
 	struct statement *s = transaction_add(t, "flag", dialect_sql(dialect, "stop_flag"), NULL, NULL);
 	statement_add_text(s, flag);
 	statement_add_text(s, change->reason);
-	transaction_add(t, "lock", dialect_sql(dialect, "stop_lock"), NULL, NULL);
-	s = transaction_add(t, "jobs", dialect_sql(dialect, "stop_jobs"), NULL, absorb_stopped);
-	statement_add_text(s, "emergency stop");
-	transaction_add(t, "segments", dialect_sql(dialect, "stop_segments"), NULL, NULL);
-	target_run(target, t, change, stop_ended);
+	pause_all(change, "emergency stop");
+	target_run(target, t, change, all_paused);
+}
+
+static bool absorb_bound(void *context, const struct engine_result *r) {
+	struct change *change = context;
+	if (r->affected == 1)
+		return true;
+	error_set(&change->err, ERROR_TRY_AGAIN, "target %s: the control tables or the server are not those of a moment ago",
+	          target_config(change->changes->target)->name);
+	return error_hint(&change->err, "see `backfillctl targets`, and try again if it is still meant");
+}
+
+/* Not with target_transaction, which refuses to touch foreign tables. */
+static void run_adopt(struct change *change) {
+	struct target *target = change->changes->target;
+	const struct dialect *dialect = target_dialect(target);
+	char reason[400];
+	change->reason = mem_printf("adopted: the control tables were made on %s, this is %s", change->from, change->to);
+	text_format(reason, sizeof reason, "%s; see that the tables are of the same moment, then resume", change->reason);
+	struct transaction *t = transaction_new("adopt", dialect_sql(dialect, "control_begin"));
+	change->transaction = t;
+	struct statement *s = transaction_add(t, "bind", dialect_sql(dialect, "adopt_bind"), NULL, absorb_bound);
+	statement_add_text(s, change->to);
+	statement_add_text(s, change->from);
+	pause_all(change, reason);
+	transaction_add(t, "tables", dialect_sql(dialect, "adopt_jobs"), NULL, NULL);
+	add_event(change, "target.adopted", NULL, json_pack("{s:s, s:s}", "from", change->from, "to", change->to));
+	target_run(target, t, change, all_paused);
 }
 
 /* --- the queue --- */
@@ -249,24 +292,37 @@ static void now_quiet(void *context) {
 	struct change *change = context;
 	if (--change->not_quiet > 0)
 		return;
-	if (change->stop_all)
-		run_stop(change);
-	else
+	switch (change->kind) {
+	case CHANGE_STATE:
 		run_state(change);
+		break;
+	case CHANGE_STOP:
+		run_stop(change);
+		break;
+	case CHANGE_ADOPT:
+		run_adopt(change);
+		break;
+	}
 }
 
 static void begin(struct change *change) {
 	struct target *target = change->changes->target;
 	struct error err;
 	change->not_quiet = 1; /* for ourselves: nobody is first */
-	if (!target_ready(target, &err)) {
-		change->err = err;
-		finish(change, false, false);
+	bool ready = target_ready(target, &err);
+	change->from = mem_dup(target_foreign_identity(target));
+	change->to = mem_dup(target_identity(target));
+	if (change->kind == CHANGE_ADOPT ? change->from == NULL : !ready) {
+		if (!ready)
+			change->err = err;
+		text_format(change->message, sizeof change->message, "target %s: the control tables are bound to this server already",
+		            target_config(target)->name);
+		finish(change, ready, false);
 		return;
 	}
 	for (size_t i = 0; i < target_job_count(target); i++) {
 		struct job *job = target_job_at(target, i);
-		if (change->stop_all || strcmp(job_id(job), change->job_id) == 0) {
+		if (change->kind != CHANGE_STATE || strcmp(job_id(job), change->job_id) == 0) {
 			change->not_quiet++;
 			job_quiet(job, now_quiet, change);
 		}
@@ -310,9 +366,19 @@ void change_state(struct target *target, const char *job_id, enum job_request re
 void change_stop_all(struct target *target, const char *actor, const char *why, change_done_fn *done, void *context) {
 	struct change *change = mem_alloc(sizeof *change);
 	change->changes = target_changes(target);
-	change->stop_all = true;
+	change->kind = CHANGE_STOP;
 	change->actor = mem_dup(actor);
 	change->reason = mem_printf("emergency stop: %s", why);
+	change->done = done;
+	change->context = context;
+	enqueue(change);
+}
+
+void change_adopt(struct target *target, const char *actor, change_done_fn *done, void *context) {
+	struct change *change = mem_alloc(sizeof *change);
+	change->changes = target_changes(target);
+	change->kind = CHANGE_ADOPT;
+	change->actor = mem_dup(actor);
 	change->done = done;
 	change->context = context;
 	enqueue(change);

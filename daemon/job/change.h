@@ -1,6 +1,6 @@
 /*
- * change.h: changes of a job's state, asked for by an operator, the work, or an emergency stop. Each lets the batch in
- * flight end, raises the fence, and writes state and event in one durable transaction. One at a time for each target.
+ * change.h: changes of a job's state, asked for by an operator, the work, an emergency stop, or an adoption. Each lets the batch
+ * in flight end, raises the fence, and writes state and event in one durable transaction. One at a time for each target.
  */
 #ifndef BACKFILLD_CHANGE_H
 #define BACKFILLD_CHANGE_H
@@ -25,6 +25,12 @@ void change_state(struct target *target, const char *job_id, enum job_request re
  * whoever owns it.
  */
 void change_stop_all(struct target *target, const char *actor, const char *why, change_done_fn *done, void *context);
+
+/*
+ * Binds foreign control tables (target.h) to the server that the target leads to now, and pauses every running job, for a
+ * person to look. Not changed: they were bound to it already.
+ */
+void change_adopt(struct target *target, const char *actor, change_done_fn *done, void *context);
 
 /* The target's queue of changes; belongs to it. */
 struct changes;

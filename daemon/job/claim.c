@@ -74,6 +74,8 @@ static bool absorb_lock(void *context, const struct engine_result *r) {
 	struct claimed *claimed = claim->claimed;
 	if (r->nrows != 1)
 		return decline(claim, CLAIM_NOT_OURS, "the job is gone");
+	if (engine_value(r, 0, 10) != NULL)
+		return decline(claim, CLAIM_REFUSED, engine_value(r, 0, 10));
 	const char *former = engine_value(r, 0, 7);
 	if (strcmp(engine_value(r, 0, 8), "true") != 0)
 		return decline(claim, CLAIM_NOT_OURS,
@@ -176,7 +178,8 @@ static void claim_ended(void *context, const struct transaction_result *result) 
 }
 
 struct claim *claim_start(struct link *link, const struct dialect *dialect, const char *job_id, const struct owner *owner,
-                          int64_t owner_timeout_ms, struct claimed *claimed, claim_done_fn *done, void *context) {
+                          int64_t owner_timeout_ms, const char *server, struct claimed *claimed, claim_done_fn *done,
+                          void *context) {
 	struct claim *claim = mem_alloc(sizeof *claim);
 	*claim = (struct claim){
 		.dialect = dialect, .job_id = job_id, .owner = owner, .claimed = claimed, .done = done, .context = context};
@@ -188,6 +191,7 @@ struct claim *claim_start(struct link *link, const struct dialect *dialect, cons
 	statement_add_text(s, owner->name);
 	statement_add_text(s, owner->prefix);
 	statement_add_int(s, owner_timeout_ms);
+	statement_add_text(s, server);
 	s = transaction_add(t, "end_backend", dialect_sql(dialect, "claim_end_backend"), NULL, NULL);
 	statement_add_text(s, job_id);
 	s = transaction_add(t, "take", dialect_sql(dialect, "claim_take"), NULL, absorb_take);

@@ -40,16 +40,20 @@ enum claim_end {
 	CLAIM_NOT_OURS,   /* another owner lives, or the job is not running any more: let go */
 	CLAIM_STOPPED,    /* a stop flag is set */
 	CLAIM_BROKEN,     /* no answer: try again when connected */
-	CLAIM_REFUSED,    /* the server said no; `why` */
+	CLAIM_REFUSED,    /* the server said no, or is not the one it should be; `why` */
 	CLAIM_UNREADABLE, /* the stored job makes no sense to this version */
 };
 
 typedef void claim_done_fn(void *context, enum claim_end end, const char *why);
 
 struct claim;
-/* Fills *claimed (cleared first) on CLAIM_TAKEN. Everything is borrowed until done. */
+/*
+ * Fills *claimed (cleared first) on CLAIM_TAKEN. `server` is the identity of the one that is expected: on another nothing
+ * is written. Everything is borrowed until done.
+ */
 struct claim *claim_start(struct link *link, const struct dialect *dialect, const char *job_id, const struct owner *owner,
-                          int64_t owner_timeout_ms, struct claimed *claimed, claim_done_fn *done, void *context);
+                          int64_t owner_timeout_ms, const char *server, struct claimed *claimed, claim_done_fn *done,
+                          void *context);
 /* Applies what `set` has stored, { "batch.rows": "5000" }, all or nothing. */
 bool claim_apply_settings(struct jobfile *job, const json_t *settings, struct error *err);
 

@@ -176,7 +176,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 		return;
 	case CLAIM_REFUSED:
 		job_hold(job, "claim", why);
-		job->reset_wanted = true; /* perhaps this is not the primary any more */
+		job->reset_wanted = true; /* perhaps this is not the primary any more, or another server */
 		look_in_ms(job, 500);
 		return;
 	}
@@ -184,8 +184,9 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 }
 
 static void claim(struct job *job) {
-	job->claim = claim_start(job->link, target_dialect(job->target), job->id, target_host(job->target)->owner,
-	                         target_config(job->target)->owner_timeout_ms, &job->claimed, claim_done, job);
+	job->claim =
+		claim_start(job->link, target_dialect(job->target), job->id, target_host(job->target)->owner,
+	                target_config(job->target)->owner_timeout_ms, target_identity(job->target), &job->claimed, claim_done, job);
 }
 
 static void freeze_done(void *context, enum freeze_end end, const char *why) {

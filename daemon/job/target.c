@@ -15,6 +15,7 @@
 #include <string.h>
 
 enum { ANSWER_TIMEOUT_MS = 15000, PATIENCE_MS = 5000, EVENT_PATIENCE_MS = 60000 };
+enum { POLLS_ON_A_STRANGER = 5 }; /* before it is left, to look for the right one */
 static const double poll_every_s = 1.0;
 
 struct waiter {
@@ -35,12 +36,15 @@ struct target {
 	/* What the server said of itself. */
 	bool up, looked; /* looked: since it came up */
 	bool ever_looked, was_up;
+	bool foreign_told;
 	unsigned connections;
 	char *worker, *database, *version, *identity;
 	bool replica;
 	enum target_tables tables;
 	char why[640]; /* why its tables can't be used */
 	char *found_identity;
+	char *home; /* the server that it worked on before; NULL: none yet */
+	int polls;
 	int found_version;
 
 	struct job **jobs;
@@ -100,8 +104,12 @@ void target_await(struct target *target, void (*fn)(void *context), void *contex
 }
 
 static void looked(struct target *target) {
+	struct error err;
 	target->looked = true;
 	target->ever_looked = true;
+	if (target->tables == TABLES_FOREIGN && !target->foreign_told && !target_ready(target, &err))
+		log_warning(NULL, "%s: nothing is done there; %s", err.message, err.hint);
+	target->foreign_told = target->tables == TABLES_FOREIGN;
 	if (target->tables == TABLES_OK) {
 		if (!target->was_up) {
 			target->was_up = true;
@@ -115,7 +123,7 @@ static void looked(struct target *target) {
 static bool absorb_meta(void *context, const struct engine_result *r) {
 	struct target *target = context;
 	target->found_version = 0;
-	set_text(&target->found_identity, NULL);
+	set_text(&target->found_identity, "not known");
 	for (int row = 0; row < r->nrows; row++) {
 		const char *name = engine_value(r, row, 0), *value = engine_value(r, row, 1);
 		if (strcmp(name, "schema_version") == 0)
@@ -132,10 +140,12 @@ static void judge_tables(struct target *target) {
 		target->tables = TABLES_OLD;
 	else if (target->found_version > wanted)
 		target->tables = TABLES_NEWER;
-	else if (target->found_identity != NULL && strcmp(target->found_identity, target->identity) != 0)
+	else if (strcmp(target->found_identity, target->identity) != 0)
 		target->tables = TABLES_FOREIGN;
 	else
 		target->tables = TABLES_OK;
+	if (target->tables == TABLES_OK)
+		set_text(&target->home, target->identity);
 }
 
 static void meta_ended(void *context, const struct transaction_result *result) {
@@ -238,8 +248,7 @@ bool target_ready(const struct target *target, struct error *err) {
 	case TABLES_FOREIGN:
 		error_set(err, ERROR_CONFIG, "target %s: the control tables were made on another server or database (%s)", name,
 		          target->found_identity);
-		return error_hint(err,
-		                  "if this is a restored copy, drop the schema backfill and run init again; its jobs do not go on here");
+		return error_hint(err, "if its jobs are to go on here, on a copy or after a move: backfillctl adopt %s", name);
 	case TABLES_UNKNOWN:
 		break;
 	}
@@ -305,10 +314,19 @@ void target_poll(struct target *target) {
 	target_run(target, t, target, poll_ended);
 }
 
+/* For a while an operator may adopt it; but a url that leads to several servers may find the right one again. */
+static bool on_stranger(struct target *target) {
+	bool strange = target_foreign_identity(target) != NULL && target->home != NULL && !link_busy(target->link);
+	target->polls = strange ? target->polls + 1 : 0;
+	return target->polls >= POLLS_ON_A_STRANGER;
+}
+
 static void on_poll(struct ev_loop *loop, ev_timer *timer, int events) {
 	(void)loop, (void)events;
 	struct target *target = timer->data;
-	if (target->up && target->looked && (target->tables != TABLES_OK || target->replica))
+	if (on_stranger(target))
+		link_reset(target->link, "the url has led to another server than before: looking for the former one");
+	else if (target->up && target->looked && (target->tables != TABLES_OK || target->replica))
 		target_refresh(target);
 	else
 		target_poll(target);
@@ -321,7 +339,9 @@ void target_run(struct target *target, struct transaction *transaction, void *co
 }
 
 struct transaction *target_transaction(const struct target *target, const char *name) {
-	return transaction_new(name, dialect_sql(target->engine->dialect, "control_begin"));
+	struct transaction *t = transaction_new(name, dialect_sql(target->engine->dialect, "control_begin"));
+	transaction_add(t, "identity", dialect_sql(target->engine->dialect, "identity"), NULL, NULL);
+	return t;
 }
 
 struct pending_event {
@@ -392,7 +412,7 @@ static void event_stored(void *context, const struct transaction_result *result)
 void target_event(struct target *target, const char *event, const char *job, const char *actor, const char *reason,
                   json_t *data) {
 	struct pending_event *p = pending_event_new(target, event, job, actor, reason, data);
-	struct transaction *t = transaction_new("event", NULL);
+	struct transaction *t = target_transaction(target, "event");
 	add_event_params(transaction_add(t, "event", dialect_sql(target->engine->dialect, "event_insert"), NULL, absorb_event), p);
 	link_run(target->link, t, ANSWER_TIMEOUT_MS, EVENT_PATIENCE_MS, p, event_stored);
 }
@@ -530,6 +550,7 @@ void target_free(struct target *target) {
 	free(target->version);
 	free(target->identity);
 	free(target->found_identity);
+	free(target->home);
 	free(target);
 }
 
@@ -572,6 +593,14 @@ struct throttle *target_throttle(const struct target *target) {
 
 const char *target_worker(const struct target *target) {
 	return target->worker;
+}
+
+const char *target_identity(const struct target *target) {
+	return target->identity;
+}
+
+const char *target_foreign_identity(const struct target *target) {
+	return target->up && target->looked && target->tables == TABLES_FOREIGN ? target->found_identity : NULL;
 }
 
 const char *target_database(const struct target *target) {

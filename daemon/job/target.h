@@ -45,6 +45,11 @@ const char *target_worker(const struct target *target);
 /* The database's name, as the server says it; NULL before the first connection. */
 const char *target_database(const struct target *target);
 
+/* Which server and database it leads to, as control tables are bound to it; NULL before the first connection. */
+const char *target_identity(const struct target *target);
+/* Which one the control tables were made on, if that is another one: `adopt` binds them to this one. NULL: they are ours. */
+const char *target_foreign_identity(const struct target *target);
+
 /* Can the control tables be used? Otherwise err says what to do (ERROR_TRY_AGAIN, ERROR_CONFIG). */
 bool target_ready(const struct target *target, struct error *err);
 /* Why a transaction on the control tables came to nothing: what someone must mend, what passes, or a defect of ours. */

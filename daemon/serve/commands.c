@@ -24,15 +24,25 @@ static const struct {
 	const char *method;
 	command_fn *run;
 } handlers[] = {
-	{"job.submit", command_submit},    {"job.start", command_start},
-	{"job.pause", command_pause},      {"job.resume", command_resume},
-	{"job.retry", command_retry},      {"job.cancel", command_cancel},
-	{"job.set", command_set},          {"job.list", command_list},
-	{"job.show", command_show},        {"throttle.show", command_throttle},
-	{"events.list", command_events},   {"events.follow", command_follow},
-	{"target.list", command_targets},  {"target.init", command_init},
-	{"daemon.stop", command_stop},     {"daemon.unstop", command_unstop},
-	{"daemon.reload", command_reload}, {"daemon.version", command_version},
+	{"job.submit", command_submit},
+	{"job.start", command_start},
+	{"job.pause", command_pause},
+	{"job.resume", command_resume},
+	{"job.retry", command_retry},
+	{"job.cancel", command_cancel},
+	{"job.set", command_set},
+	{"job.list", command_list},
+	{"job.show", command_show},
+	{"throttle.show", command_throttle},
+	{"events.list", command_events},
+	{"events.follow", command_follow},
+	{"target.list", command_targets},
+	{"target.init", command_init},
+	{"target.adopt", command_adopt},
+	{"daemon.stop", command_stop},
+	{"daemon.unstop", command_unstop},
+	{"daemon.reload", command_reload},
+	{"daemon.version", command_version},
 };
 
 struct commands *commands_new(const struct commands_host *host) {
@@ -64,6 +74,18 @@ void commands_dispatch(void *context, struct call *call) {
 		}
 	error_set(&err, ERROR_USAGE, "%s is in the catalogue but this daemon does not do it", call_method(call));
 	call_fail(call, &err);
+}
+
+bool commands_check_confirmation(const struct target *target, struct call *call, struct error *err) {
+	const struct config_target *config = target_config(target);
+	const char *database = target_database(target), *said = call_string(call, "confirm");
+	if (said != NULL && strcmp(said, database) != 0)
+		return error_set(err, ERROR_DATA, "target %s leads to database %s, not to %s", config->name, database, said);
+	if (said == NULL && strcmp(config->environment, "production") == 0) {
+		error_set(err, ERROR_DATA, "target %s is production: nothing was done", config->name);
+		return error_hint(err, "if it is meant: say it again with --confirm and the database's name");
+	}
+	return true;
 }
 
 bool commands_refuse_when_stopped(struct commands *commands, struct call *call) {

@@ -189,23 +189,10 @@ static void identified(void *context, const struct transaction_result *result) {
 	submission_stored(s);
 }
 
-/* On production the operator names the database, and the server says whether that is where he is. */
-static bool check_confirmation(const struct submission *s, struct error *err) {
-	const struct config_target *config = target_config(s->target);
-	const char *database = target_database(s->target), *said = call_string(s->call, "confirm");
-	if (said != NULL && strcmp(said, database) != 0)
-		return error_set(err, ERROR_DATA, "target %s leads to database %s, not to %s", config->name, database, said);
-	if (said == NULL && strcmp(config->environment, "production") == 0) {
-		error_set(err, ERROR_DATA, "target %s is production: nothing was stored", config->name);
-		return error_hint(err, "if it is meant: submit again with --confirm and the database's name");
-	}
-	return true;
-}
-
 static void submission_known(void *context) {
 	struct submission *s = context;
 	struct error err;
-	if (!target_ready(s->target, &err) || !check_confirmation(s, &err)) {
+	if (!target_ready(s->target, &err) || !commands_check_confirmation(s->target, s->call, &err)) {
 		submission_fail(s, &err);
 		return;
 	}

@@ -1,6 +1,7 @@
 #include "common/mem.h"
 #include "daemon/engine/link.h"
 #include "daemon/engine/transaction.h"
+#include "daemon/job/change.h"
 #include "daemon/serve/commands_internal.h"
 
 #include <ev.h>
@@ -149,7 +150,8 @@ static void init_known(void *context) {
 	link_run(init->link, t, INIT_TIMEOUT_MS, INIT_PATIENCE_MS, init, init_ended);
 }
 
-void command_init(struct commands *commands, struct call *call) {
+/* The target that the call names; NULL: the call has been answered. */
+static struct target *named_target(struct commands *commands, struct call *call) {
 	const char *name = call_string(call, "target");
 	struct target *target = name != NULL ? scheduler_find_target(commands->scheduler, name) : NULL;
 	if (target == NULL) {
@@ -157,11 +159,77 @@ void command_init(struct commands *commands, struct call *call) {
 		error_set(&err, ERROR_USAGE, "there is no target %s", name != NULL ? name : "(none given)");
 		error_hint(&err, "`backfillctl targets` lists them");
 		call_fail(call, &err);
+	}
+	return target;
+}
+
+void command_init(struct commands *commands, struct call *call) {
+	struct target *target = named_target(commands, call);
+	if (target == NULL)
+		return;
+	struct init *init = mem_alloc(sizeof *init);
+	*init = (struct init){.commands = commands, .call = call, .target = mem_dup(target_config(target)->name)};
+	target_await(target, init_known, init);
+}
+
+/* --- adopt --- */
+
+struct adoption {
+	struct commands *commands;
+	struct call *call;
+	json_t *answer;
+};
+
+static void adoption_fail(struct adoption *adoption, const struct error *err) {
+	call_fail(adoption->call, err);
+	json_decref(adoption->answer);
+	free(adoption);
+}
+
+/* The daemon itself has seen that the tables are ours now: whoever reads the answer may resume. */
+static void adoption_seen(void *context) {
+	struct adoption *adoption = context;
+	call_reply(adoption->call, adoption->answer);
+	free(adoption);
+}
+
+static void adopted(void *context, const struct change_result *result) {
+	struct adoption *adoption = context;
+	const char *name = call_string(adoption->call, "target");
+	struct target *target = scheduler_find_target(adoption->commands->scheduler, name);
+	if (!result->ok) {
+		adoption_fail(adoption, &result->err);
 		return;
 	}
-	struct init *init = mem_alloc(sizeof *init);
-	*init = (struct init){.commands = commands, .call = call, .target = mem_dup(name)};
-	target_await(target, init_known, init);
+	adoption->answer = json_pack("{s:s, s:b, s:s}", "target", name, "changed", result->changed, "message", result->message);
+	if (target != NULL)
+		target_await(target, adoption_seen, adoption);
+	else
+		adoption_seen(adoption);
+}
+
+/* On a target that is out of reach the change itself says so. */
+static void adoption_known(void *context) {
+	struct adoption *adoption = context;
+	struct target *target = scheduler_find_target(adoption->commands->scheduler, call_string(adoption->call, "target"));
+	struct error err;
+	if (target == NULL)
+		error_set(&err, ERROR_TRY_AGAIN, "target %s was removed from the configuration", call_string(adoption->call, "target"));
+	if (target == NULL ||
+	    (target_foreign_identity(target) != NULL && !commands_check_confirmation(target, adoption->call, &err))) {
+		adoption_fail(adoption, &err);
+		return;
+	}
+	change_adopt(target, call_actor(adoption->call), adopted, adoption);
+}
+
+void command_adopt(struct commands *commands, struct call *call) {
+	struct target *target = named_target(commands, call);
+	if (target == NULL)
+		return;
+	struct adoption *adoption = mem_alloc(sizeof *adoption);
+	*adoption = (struct adoption){.commands = commands, .call = call};
+	target_await(target, adoption_known, adoption);
 }
 
 /* --- stop and unstop --- */

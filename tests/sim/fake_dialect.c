@@ -104,6 +104,7 @@ static const struct {
 } fixed[] =
 	{
 		{"control_begin", do_begin},
+		{"identity", do_nothing},
 		{"status", do_status},
 		{"meta", do_meta},
 		{"poll", do_poll},

@@ -136,7 +136,7 @@ static enum step do_claim_lock(struct fake_session *s, struct request *r, struct
 		return STEP_WAIT;
 	const struct fake_job_row *job = &fake.jobs[i].current;
 	bool claimable = match_running(r, job) && ((fake.broken & FAKE_BREAK_RACE) != 0 || owner_gone(job, r, 2));
-	add_row(a, 10);
+	add_row(a, 11);
 	add_text(a, job->state);
 	add_text(a, job->definition);
 	add_text(a, job->settings);
@@ -147,6 +147,7 @@ static enum step do_claim_lock(struct fake_session *s, struct request *r, struct
 	add_text(a, job->owner[0] != '\0' ? job->owner : NULL);
 	add_text(a, claimable ? "true" : "false");
 	add_text(a, r->flag[0] != '\0' ? r->flag : NULL);
+	add_text(a, NULL); /* no stranger */
 	return STEP_DONE;
 }
 

@@ -46,9 +46,9 @@ static void permissions_are_the_contracts(void **state) {
 	(void)state;
 	static const char *const viewers[] = {"target.list", "job.list",      "job.show",      "throttle.show",
 	                                      "events.list", "events.follow", "daemon.version"};
-	static const char *const operators[] = {"target.init", "job.submit",    "job.start",    "job.pause",
-	                                        "job.resume",  "job.retry",     "job.cancel",   "job.set",
-	                                        "daemon.stop", "daemon.unstop", "daemon.reload"};
+	static const char *const operators[] = {"target.init", "target.adopt", "job.submit",    "job.start",
+	                                        "job.pause",   "job.resume",   "job.retry",     "job.cancel",
+	                                        "job.set",     "daemon.stop",  "daemon.unstop", "daemon.reload"};
 	for (size_t i = 0; i < sizeof viewers / sizeof viewers[0]; i++)
 		assert_int_equal(catalogue_find_method(viewers[i])->permission, PERMIT_VIEWER);
 	for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++)
