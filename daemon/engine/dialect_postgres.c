@@ -136,17 +136,32 @@ static void add_from(struct strbuf *b, const struct shape_leaf *leaf) {
 	add_relation(b, leaf->schema, leaf->name);
 }
 
-/* A constant that the server resolves when it plans: which relation the name means now. */
-static void add_oid(struct strbuf *b, const struct shape_leaf *leaf) {
-	autostrbuf name = {0};
-	add_relation(&name, leaf->schema, leaf->name);
-	strbuf_add(b, ", '");
-	for (const char *c = name.data; *c != '\0'; c++) {
-		if (*c == '\'')
-			strbuf_add(b, "'");
+static void add_literal(struct strbuf *b, const char *text) {
+	strbuf_add(b, "E'");
+	for (const char *c = text; *c != '\0'; c++) {
+		if (*c == '\'' || *c == '\\')
+			strbuf_add_n(b, c, 1);
 		strbuf_add_n(b, c, 1);
 	}
-	strbuf_add(b, "'::regclass::oid::bigint");
+	strbuf_add(b, "'");
+}
+
+/* Which relation the name means now, a constant that the server resolves when it plans; and of what types and collations its
+ * key is, a look into the catalogue for each statement. */
+static void add_marks(struct strbuf *b, const struct table_shape *shape, const struct shape_leaf *leaf) {
+	autostrbuf name = {0}, relation = {0}, columns = {0};
+	add_relation(&name, leaf->schema, leaf->name);
+	add_literal(&relation, name.data);
+	for (size_t i = 0; i < shape->nkey; i++) {
+		strbuf_add(&columns, i > 0 ? ", " : "");
+		add_literal(&columns, shape->key[i].name);
+	}
+	strbuf_printf(
+		b,
+		", %s::regclass::oid::bigint, (SELECT string_agg(concat_ws('/', atttypid, atttypmod, attcollation), ' ' ORDER BY "
+		"array_position(ARRAY[%s]::name[], attname)) FROM pg_attribute WHERE attrelid = %s::regclass AND attname = "
+		"ANY (ARRAY[%s]::name[]))",
+		relation.data, columns.data, relation.data, columns.data);
 }
 
 static char *last_key(const struct table_shape *shape, const struct shape_leaf *leaf) {
@@ -164,7 +179,7 @@ static char *boundary(const struct table_shape *shape, const struct shape_leaf *
 	autostrbuf b = {0};
 	strbuf_add(&b, "SELECT ");
 	add_key_list(&b, shape, "");
-	add_oid(&b, leaf);
+	add_marks(&b, shape, leaf);
 	add_from(&b, leaf);
 	strbuf_add(&b, " WHERE ");
 	size_t parameter = add_range(&b, shape, NULL, has_after);
@@ -177,7 +192,7 @@ static char *boundary(const struct table_shape *shape, const struct shape_leaf *
 static char *count(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
 	autostrbuf b = {0};
 	strbuf_add(&b, "SELECT count(*)");
-	add_oid(&b, leaf);
+	add_marks(&b, shape, leaf);
 	strbuf_add(&b, " FROM (SELECT 1");
 	add_from(&b, leaf);
 	strbuf_add(&b, " WHERE ");

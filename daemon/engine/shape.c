@@ -13,6 +13,8 @@ void shape_free(struct table_shape *shape) {
 	for (size_t i = 0; i < shape->nkey; i++) {
 		free(shape->key[i].name);
 		free(shape->key[i].type);
+		free(shape->key[i].collation);
+		free(shape->key[i].collation_version);
 	}
 	mem_free_strings(shape->search_path, shape->nsearch_path);
 	mem_free_strings(shape->conflict_key, shape->nconflict_key);
@@ -33,8 +35,11 @@ static json_t *strings_to_json(char *const *strings, size_t count) {
 
 json_t *shape_to_json(const struct table_shape *shape) {
 	json_t *key = json_array();
-	for (size_t i = 0; i < shape->nkey; i++)
-		json_array_append_new(key, json_pack("{s:s, s:s}", "name", shape->key[i].name, "type", shape->key[i].type));
+	for (size_t i = 0; i < shape->nkey; i++) {
+		const struct shape_column *column = &shape->key[i];
+		json_array_append_new(key, json_pack("{s:s, s:s, s:s?, s:s?}", "name", column->name, "type", column->type, "collation",
+		                                     column->collation, "collation_version", column->collation_version));
+	}
 	json_t *leaves = json_array();
 	for (size_t i = 0; i < shape->nleaves; i++) {
 		const struct shape_leaf *leaf = &shape->leaves[i];
@@ -89,6 +94,8 @@ static bool read_key(const json_t *json, struct table_shape *shape) {
 		shape->nkey = i + 1; /* shape_free copes with a half-read column */
 		if (!read_string(column, "name", &shape->key[i].name) || !read_string(column, "type", &shape->key[i].type))
 			return false;
+		shape->key[i].collation = mem_dup(json_string_value(json_object_get(column, "collation")));
+		shape->key[i].collation_version = mem_dup(json_string_value(json_object_get(column, "collation_version")));
 	}
 	return true;
 }

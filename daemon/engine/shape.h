@@ -16,7 +16,8 @@ enum { SHAPE_MAX_KEY_COLUMNS = 8 };
 
 struct shape_column {
 	char *name;
-	char *type; /* as a cast takes it, schema-qualified: "bigint", "character(10)", "public.citext" */
+	char *type;                          /* as a cast takes it, schema-qualified: "bigint", "character(10)", "public.citext" */
+	char *collation, *collation_version; /* whose order the key is walked in; NULL: none, or stored by an older version */
 };
 
 /* One relation that holds rows: the table itself, or a leaf partition. */

@@ -16,7 +16,7 @@ struct batch {
 	void *context;
 	struct batch_result result;
 	bool bounded; /* the boundary look-up found the window's end */
-	bool changed; /* the leaf is another table now */
+	bool changed; /* the leaf is another table, or its key another, now */
 	bool raced;   /* the rows changed are not those captured */
 	bool nothing; /* no row was captured: there is nothing to change */
 	char *boundary_sql, *count_sql, *capture_sql, *work_sql;
@@ -49,9 +49,10 @@ static const struct shape_leaf *leaf_of(const struct batch_request *request) {
 	return &request->shape->leaves[request->segment->leaf];
 }
 
-/* Renamed, dropped and made anew: the work was never meant for that table. */
-static bool check_oid(struct batch *batch, const char *oid) {
-	batch->changed = strtoll(oid, NULL, 10) != leaf_of(&batch->request)->oid;
+/* Renamed, dropped and made anew: the work was never meant for that table. Another type or collation: in another order. */
+static bool check_marks(struct batch *batch, const char *oid, const char *key) {
+	const struct batch_request *request = &batch->request;
+	batch->changed = strtoll(oid, NULL, 10) != leaf_of(request)->oid || key == NULL || strcmp(key, request->key_mark) != 0;
 	return !batch->changed;
 }
 
@@ -61,7 +62,7 @@ static bool absorb_boundary(void *context, const struct engine_result *result) {
 	batch->bounded = result->nrows > 0;
 	if (!batch->bounded)
 		return true;
-	if (!check_oid(batch, engine_value(result, 0, (int)nkey)))
+	if (!check_marks(batch, engine_value(result, 0, (int)nkey), engine_value(result, 0, (int)nkey + 1)))
 		return false;
 	if (result->nrows == 1) { /* no row behind it: the segment ends with this window */
 		window_from_rest(&batch->result.window, batch->request.segment, batch->request.rows);
@@ -88,7 +89,7 @@ static bool prepare_count(void *context, struct statement *statement) {
 
 static bool absorb_count(void *context, const struct engine_result *result) {
 	struct batch *batch = context;
-	if (!check_oid(batch, engine_value(result, 0, 1)))
+	if (!check_marks(batch, engine_value(result, 0, 1), engine_value(result, 0, 2)))
 		return false;
 	int64_t left = strtoll(engine_value(result, 0, 0), NULL, 10);
 	window_from_rest(&batch->result.window, batch->request.segment, left);

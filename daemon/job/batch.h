@@ -15,7 +15,7 @@ enum batch_end {
 	BATCH_COMMITTED,
 	BATCH_FENCED,  /* the segment's row is no longer ours, or not where we thought: read again */
 	BATCH_UNKNOWN, /* the connection was lost: read the checkpoint */
-	BATCH_CHANGED, /* the name means another table than the one that was submitted: rolled back, a person must look */
+	BATCH_CHANGED, /* the table is not what the claim found any more: rolled back; claim again, which says what it is */
 	BATCH_RACED,   /* rolled back: other rows were changed than those whose old values had been kept */
 	BATCH_REFUSED, /* rolled back; `error` says why */
 };
@@ -36,6 +36,7 @@ struct batch_request {
 	const struct dialect *dialect;
 	const struct jobfile *job;
 	const struct table_shape *shape;
+	const char *key_mark; /* what the claim found */
 	const struct segment *segment;
 	int64_t epoch;
 	int64_t rows;

@@ -3,6 +3,7 @@
 #include "common/mem.h"
 #include "common/sqlcheck.h"
 #include "common/text.h"
+#include "daemon/base/log.h"
 #include "daemon/engine/transaction.h"
 
 #include <inttypes.h>
@@ -16,6 +17,8 @@ void claimed_clear(struct claimed *claimed) {
 	jobfile_free(claimed->job);
 	shape_free(claimed->shape);
 	free(claimed->freeze_marker);
+	free(claimed->leaves_mark);
+	free(claimed->key_mark);
 	free(claimed->former_owner);
 	for (size_t i = 0; i < claimed->nsegments; i++)
 		segment_clear(&claimed->segments[i]);
@@ -89,6 +92,25 @@ static bool absorb_lock(void *context, const struct engine_result *r) {
 	claimed->frozen = strcmp(engine_value(r, 0, 5), "true") == 0;
 	claimed->former_owner = mem_dup(former);
 	claimed->owner_changed = former == NULL || strcmp(former, claim->owner->name) != 0;
+	return true;
+}
+
+/* Partitions that came after the freeze hold only rows that are the application's, so that the site may go on adding them. */
+static bool absorb_shape(void *context, const struct engine_result *r) {
+	struct claim *claim = context;
+	struct claimed *claimed = claim->claimed;
+	const char *change = engine_value(r, 0, 0), *added = engine_value(r, 0, 1);
+	if (change != NULL) {
+		claim->declined = CLAIM_CHANGED;
+		text_format(claim->why, sizeof claim->why, "%s: %s", change,
+		            claimed->frozen ? "put it back and resume; or cancel the job, and submit what is left under a new id"
+		                            : "nothing was done yet: submit the work again, under a new id");
+		return false;
+	}
+	if (added != NULL)
+		log_warning(NULL, "job %s: %s came after its start and is not worked on", claim->job_id, added);
+	claimed->leaves_mark = mem_dup(engine_value(r, 0, 2));
+	claimed->key_mark = mem_dup(engine_value(r, 0, 3));
 	return true;
 }
 
@@ -192,6 +214,8 @@ struct claim *claim_start(struct link *link, const struct dialect *dialect, cons
 	statement_add_text(s, owner->prefix);
 	statement_add_int(s, owner_timeout_ms);
 	statement_add_text(s, server);
+	s = transaction_add(t, "shape", dialect_sql(dialect, "shape_check"), NULL, absorb_shape);
+	statement_add_text(s, job_id);
 	s = transaction_add(t, "end_backend", dialect_sql(dialect, "claim_end_backend"), NULL, NULL);
 	statement_add_text(s, job_id);
 	s = transaction_add(t, "take", dialect_sql(dialect, "claim_take"), NULL, absorb_take);
@@ -234,13 +258,15 @@ static bool absorb_wait(void *context, const struct engine_result *r) {
 	return false;
 }
 
-static bool absorb_leaves(void *context, const struct engine_result *r) {
+static bool is_same(const char *mark, const char *known) {
+	return mark != NULL && known != NULL && strcmp(mark, known) == 0;
+}
+
+/* We may have waited long for writers. Only the claim says what has changed. */
+static bool absorb_marks(void *context, const struct engine_result *r) {
 	struct freeze *freeze = context;
-	if (r->nrows == 0)
-		return true;
-	freeze->declined = FREEZE_CHANGED;
-	text_format(freeze->why, sizeof freeze->why, "%s.%s %s", engine_value(r, 0, 0), engine_value(r, 0, 1), engine_value(r, 0, 2));
-	return false;
+	return is_same(engine_value(r, 0, 2), freeze->claimed->leaves_mark) &&
+	       is_same(engine_value(r, 0, 3), freeze->claimed->key_mark);
 }
 
 static bool absorb_last_key(void *context, const struct engine_result *r) {
@@ -321,14 +347,8 @@ struct freeze *freeze_start(struct link *link, const struct dialect *dialect, st
 	s = transaction_add(t, "lock", dialect_sql(dialect, "freeze_lock"), NULL, transaction_expect_one);
 	statement_add_text(s, claimed->job->id);
 	statement_add_int(s, claimed->epoch);
-	json_t *shape_json = shape_to_json(shape);
-	char *shape_text = json_dumps(shape_json, JSON_COMPACT);
-	s = transaction_add(t, "leaves", dialect_sql(dialect, "freeze_leaves"), NULL, absorb_leaves);
-	statement_add_text(s, shape->schema);
-	statement_add_text(s, shape->name);
-	statement_add_text(s, shape_text);
-	free(shape_text);
-	json_decref(shape_json);
+	s = transaction_add(t, "shape", dialect_sql(dialect, "shape_check"), NULL, absorb_marks);
+	statement_add_text(s, claimed->job->id);
 	for (size_t i = 0; i < shape->nleaves; i++) {
 		freeze->last_key_sql[i] = dialect->last_key(shape, &shape->leaves[i]);
 		transaction_add(t, "last_key", freeze->last_key_sql[i], NULL, absorb_last_key);

@@ -26,6 +26,7 @@ struct claimed {
 	struct table_shape *shape;
 	int64_t epoch;
 	bool frozen;
+	char *leaves_mark, *key_mark; /* of the table, as it is now: they change with it (shape_check.sql) */
 	char *freeze_marker;
 	bool owner_changed;
 	char *former_owner; /* NULL if none */
@@ -39,6 +40,7 @@ enum claim_end {
 	CLAIM_TAKEN,
 	CLAIM_NOT_OURS,   /* another owner lives, or the job is not running any more: let go */
 	CLAIM_STOPPED,    /* a stop flag is set */
+	CLAIM_CHANGED,    /* not the table, partitions or key that the job was submitted for; `why`, and what to do */
 	CLAIM_BROKEN,     /* no answer: try again when connected */
 	CLAIM_REFUSED,    /* the server said no, or is not the one it should be; `why` */
 	CLAIM_UNREADABLE, /* the stored job makes no sense to this version */
@@ -59,9 +61,8 @@ bool claim_apply_settings(struct jobfile *job, const json_t *settings, struct er
 
 enum freeze_end {
 	FREEZE_DONE,
-	FREEZE_WAIT,    /* a writer from before the start is still open; `why` names the oldest */
-	FREEZE_FENCED,  /* claim again */
-	FREEZE_CHANGED, /* not the table any more, or not the partitions, that the job was submitted for */
+	FREEZE_WAIT,   /* a writer from before the start is still open; `why` names the oldest */
+	FREEZE_FENCED, /* also when the table has changed since the claim: claim again */
 	FREEZE_BROKEN,
 	FREEZE_REFUSED,
 };

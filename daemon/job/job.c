@@ -167,6 +167,9 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 		job_hold(job, "stop", "emergency stop");
 		look_in_ms(job, 200);
 		return;
+	case CLAIM_CHANGED:
+		pause_for(job, why);
+		return;
 	case CLAIM_UNREADABLE:
 		log_error(job->object, "can't be read: %s", why);
 		ask_for(job, JOB_FAIL, why);
@@ -191,7 +194,6 @@ static void claim(struct job *job) {
 
 static void freeze_done(void *context, enum freeze_end end, const char *why) {
 	struct job *job = context;
-	char reason[900];
 	job->freeze = NULL;
 	switch (end) {
 	case FREEZE_DONE:
@@ -204,10 +206,6 @@ static void freeze_done(void *context, enum freeze_end end, const char *why) {
 	case FREEZE_REFUSED:
 		job_hold(job, "freeze", why);
 		look_in_ms(job, 1000);
-		return;
-	case FREEZE_CHANGED:
-		text_format(reason, sizeof reason, "%s: submit the work again, under a new id", why);
-		pause_for(job, reason);
 		return;
 	case FREEZE_FENCED:
 		job->taken = false;
@@ -320,17 +318,6 @@ static void raced(struct job *job) {
 	pause_for(job, reason);
 }
 
-static void changed(struct job *job) {
-	const struct shape_leaf *leaf = &job->claimed.shape->leaves[next_segment(job)->leaf];
-	char reason[400];
-	text_format(reason, sizeof reason,
-	            "%s.%s is not the table that the job was submitted for (its oid was %" PRId64 "); nothing was done in it",
-	            leaf->schema, leaf->name, leaf->oid);
-	job->failed++;
-	target_event(job->target, "batch.failed", job->id, "backfilld", reason, NULL);
-	pause_for(job, reason);
-}
-
 static void batch_done(void *context, const struct batch_result *result) {
 	struct job *job = context;
 	job->batch = NULL;
@@ -348,7 +335,9 @@ static void batch_done(void *context, const struct batch_result *result) {
 		job->taken = false; /* the link reconnects, and the claim reads the checkpoint */
 		break;
 	case BATCH_CHANGED:
-		changed(job);
+		log_info(job->object, "the table has changed: looking at it again");
+		job->taken = false;
+		look_in_ms(job, LOOK_AGAIN_MS);
 		break;
 	case BATCH_RACED:
 		raced(job);
@@ -368,6 +357,7 @@ static void start_batch(struct job *job, struct segment *segment) {
 		.dialect = target_dialect(job->target),
 		.job = job->claimed.job,
 		.shape = job->claimed.shape,
+		.key_mark = job->claimed.key_mark,
 		.segment = segment,
 		.epoch = job->claimed.epoch,
 		.rows = pace_rows(&job->pace, settings, job->claimed.shape->leaves[segment->leaf].row_bytes),

@@ -493,7 +493,13 @@ static struct table_shape *make_shape(const json_t *table, const json_t *key) {
 	for (size_t i = 0; i < json_array_size(columns); i++) {
 		const json_t *part = json_array_get(columns, i);
 		const char *name = text_of(part, "name");
-		shape->key[shape->nkey++] = (struct shape_column){mem_dup(name), mem_dup(text_of(find_column(table, name), "type"))};
+		const json_t *column = find_column(table, name);
+		shape->key[shape->nkey++] = (struct shape_column){
+			.name = mem_dup(name),
+			.type = mem_dup(text_of(column, "type")),
+			.collation = mem_dup(json_string_value(json_object_get(column, "collation"))),
+			.collation_version = mem_dup(json_string_value(json_object_get(column, "collation_version"))),
+		};
 		const json_t *schemas = json_object_get(part, "operator_schemas");
 		for (size_t k = 0; k < json_array_size(schemas); k++)
 			add_schema(shape, json_string_value(json_array_get(schemas, k)));
@@ -575,6 +581,20 @@ static bool check_family(const struct jobfile *job, const struct preflight_write
 	return true;
 }
 
+/* An index that was built under another version may be in another order than the one that ranges are compared in. */
+static bool check_collation(const json_t *column, const char *name, struct error *err) {
+	const char *built = text_of(column, "collation_recorded"), *now = text_of(column, "collation_version");
+	if (built[0] == '\0' || strcmp(built, now) == 0)
+		return true;
+	const char *collation = text_of(column, "collation");
+	error_set(err, ERROR_DATA,
+	          "the collation %s of the key's column %s was made with version %s, the server has %s now: its rows may "
+	          "be in another order than its index",
+	          collation, name, built, now[0] != '\0' ? now : "none");
+	return error_hint(err, "REINDEX what uses it, then ALTER %s … REFRESH COLLATION VERSION",
+	                  strncmp(collation, "default ", 8) == 0 ? "DATABASE" : "COLLATION");
+}
+
 static bool check_key(const struct jobfile *job, const struct preflight_write *write, const struct preflight_facts *facts,
                       const json_t *key, struct error *err) {
 	const json_t *columns = json_object_get(key, "columns");
@@ -586,6 +606,8 @@ static bool check_key(const struct jobfile *job, const struct preflight_write *w
 		}
 		if (strcmp(text_of(facts->server, "encoding"), "SQL_ASCII") == 0 && flag_of(find_column(facts->table, name), "collated"))
 			return error_set(err, ERROR_DATA, "the database's encoding is SQL_ASCII: the text key %s can't be kept safely", name);
+		if (!check_collation(find_column(facts->table, name), name, err))
+			return false;
 	}
 	return true;
 }

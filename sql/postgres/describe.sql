@@ -29,12 +29,23 @@ WITH root AS (
 				'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
 				'float', coalesce(nullif(y.typbasetype, 0), y.oid) IN ('float4'::regtype, 'float8'::regtype),
 				'collated', a.attcollation <> 0,
+				'collation', c.name, 'collation_version', c.version, 'collation_recorded', c.recorded,
 				'not_null', a.attnotnull OR y.typnotnull,
 				'generated', a.attgenerated <> '', 'identity_always', a.attidentity = 'a',
 				'may_select', has_column_privilege(s.oid, a.attnum, 'SELECT'),
 				'may_update', has_column_privilege(s.oid, a.attnum, 'UPDATE'),
 				'may_insert', has_column_privilege(s.oid, a.attnum, 'INSERT')) ORDER BY a.attnum), '[]')
 			FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid
+-- The same as in shape_check.sql, and the version that was recorded when it was made.
+			LEFT JOIN LATERAL (
+				SELECT CASE WHEN o.oid = 100 THEN 'default (' || coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', d.datcollate) || ')'
+						ELSE n.nspname || '.' || o.collname END AS name,
+					CASE WHEN o.oid <> 100 THEN pg_collation_actual_version(o.oid)
+						WHEN to_jsonb(d) ->> 'datcollversion' IS NOT NULL THEN substring(query_to_xml(
+							'SELECT pg_database_collation_actual_version(' || d.oid || ') AS v', false, true, '')::text FROM '<v>([^<]*)</v>') END AS version,
+					CASE WHEN o.oid <> 100 THEN o.collversion ELSE to_jsonb(d) ->> 'datcollversion' END AS recorded
+				FROM pg_collation AS o JOIN pg_namespace AS n ON n.oid = o.collnamespace JOIN pg_database AS d ON d.datname = current_database()
+				WHERE o.oid = a.attcollation) AS c ON true
 			WHERE a.attrelid = s.oid AND a.attnum > 0 AND NOT a.attisdropped),
 		'triggers', (
 -- tgtype's bits: 4 INSERT, 8 DELETE, 16 UPDATE. A trigger that fires only on a replica ('R') is none to us.

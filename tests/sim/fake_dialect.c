@@ -27,7 +27,7 @@ static enum step do_boundary(struct fake_session *s, struct request *r, struct a
 	int64_t offset = number_of(r, range.next_param);
 	/* The window's last row and the one behind it. */
 	for (int64_t i = range.first + offset; i <= range.last && i <= range.first + offset + 1; i++)
-		add_row(a, 2), add_int(a, range.leaf->rows[i].key), add_int(a, FAKE_OID);
+		add_row(a, 3), add_int(a, range.leaf->rows[i].key), add_int(a, FAKE_OID), add_text(a, FAKE_KEY_MARK);
 	return STEP_DONE;
 }
 
@@ -35,7 +35,7 @@ static enum step do_count(struct fake_session *s, struct request *r, struct answ
 	(void)s;
 	struct range range = range_of(r);
 	int64_t count = range.last - range.first + 1, limit = number_of(r, range.next_param);
-	add_row(a, 2), add_int(a, count < limit ? count : limit), add_int(a, FAKE_OID);
+	add_row(a, 3), add_int(a, count < limit ? count : limit), add_int(a, FAKE_OID), add_text(a, FAKE_KEY_MARK);
 	return STEP_DONE;
 }
 
@@ -114,7 +114,7 @@ static const struct {
 		{"claim_segments", do_claim_segments},
 		{"freeze_wait", do_freeze_wait},
 		{"freeze_lock", do_freeze_lock},
-		{"freeze_leaves", do_freeze_leaves},
+		{"shape_check", do_shape_check},
 		{"freeze_segment", do_freeze_segment},
 		{"freeze_done", do_freeze_done},
 		{"checkpoint", do_checkpoint},

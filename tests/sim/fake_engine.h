@@ -18,6 +18,8 @@
 
 enum { FAKE_JOBS = 2, FAKE_LEAVES = 3, FAKE_ROWS = 700, FAKE_FLAGS = 4, FAKE_OID = 1 };
 
+#define FAKE_KEY_MARK "23/-1/0"
+
 struct fake_session;
 
 /* What transactions lock and change: both versions lie right behind it, the committed one first. */
