@@ -24,6 +24,7 @@ static const double tick_s = 0.1;
 static const int64_t standbys_every_us = 1000000;
 /* A heartbeat that was not written for so long leaves us blind. */
 static const int64_t write_silence_us = 1000000;
+static const int64_t stranger_pause_us = 1000000;
 enum {
 	SLOTS = 4, /* one row rots under an old snapshot: 13 µs became 602 µs after 40,000 versions */
 	STATEMENT_TIMEOUT_MS = 1000,
@@ -51,6 +52,7 @@ struct throttle {
 	ev_timer tick;
 	int64_t seq;
 	int64_t since_us;   /* when the use began: older heartbeats say nothing about now */
+	int64_t left_us;    /* when we last gave up a connection that led to another server */
 	int64_t written_us; /* when the newest heartbeat was sent that is known to be committed; 0 = none yet */
 	char write_why[128];
 	struct link *primary;
@@ -186,6 +188,15 @@ static void begin_anew(struct throttle *throttle) {
 
 static void heartbeat_write_done(void *context, const struct transaction_result *result) {
 	struct throttle *throttle = context;
+	if (result->end == TRANSACTION_DECLINED) {
+		text_format(throttle->write_why, sizeof throttle->write_why,
+		            "the connection leads to another server than the control tables'");
+		if (throttle->sending_us - throttle->left_us < stranger_pause_us)
+			return;
+		throttle->left_us = throttle->sending_us;
+		link_reset(throttle->primary, throttle->write_why); /* look for the right one */
+		return;
+	}
 	if (result->end != TRANSACTION_COMMITTED) {
 		explain(throttle, result, throttle->write_why, sizeof throttle->write_why);
 		return;
@@ -199,8 +210,8 @@ static void heartbeat_write_done(void *context, const struct transaction_result 
 
 static void write_heartbeat(struct throttle *throttle) {
 	struct transaction *transaction = transaction_new("heartbeat", NULL);
-	struct statement *statement =
-		transaction_add(transaction, "heartbeat_write", dialect_sql(throttle->engine->dialect, "heartbeat_write"), NULL, NULL);
+	struct statement *statement = transaction_add(
+		transaction, "heartbeat_write", dialect_sql(throttle->engine->dialect, "heartbeat_write"), NULL, transaction_expect_one);
 	throttle->sending_us = clock_monotonic_us();
 	statement_add_text(statement, throttle->daemon_id);
 	statement_add_int(statement, throttle->seq % SLOTS);

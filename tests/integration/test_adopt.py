@@ -179,6 +179,7 @@ def test_every_connection_moves_to_a_copy_and_back(pg, db, daemon, job, other):
     assert "adopt" in daemon.ctl_error("pause", job.id, check=78)["hint"]
     assert facts(other, db) == before
     pg.primary.start()
+    wait_for(lambda: daemon.ctl_json("targets")[0]["control_tables"] == "ok", 30, lambda: daemon.log())
     daemon.wait_done(job)
     assert_exactly_once(pg, db, ROWS)
     assert facts(other, db) == before
@@ -196,10 +197,10 @@ def test_a_promoted_replica_needs_no_adoption(workspace, make_daemon):
         daemon = make_daemon()
         lead_to(daemon, server, db, url=url_of_both(server, server.primary.port, server, server.replica.port, db),
                 admin_url=server.url(db, OWNER))
-        server.sql(db, "GRANT pg_monitor TO backfill")  # the standby is seen from the primary, as long as there is one
-        del daemon.settings["targets"][0]["replicas"]
+        server.sql(db, "GRANT pg_monitor TO backfill")
+        del daemon.settings["targets"][0]["replicas"]  # its only standby becomes the primary
         daemon.start().init()
-        job = increment(allow_triggers=True, batch={"delay": "20ms"})
+        job = increment(allow_triggers=True, batch={"delay": "20ms"}, throttle={"replicas": ["!walreceiver"]})
         daemon.submit(job, "--start")
         daemon.wait_batches(job, 3)
         server.wait_replayed(db, "SELECT 1 FROM backfill.segment WHERE batch_id > 1")
@@ -207,6 +208,7 @@ def test_a_promoted_replica_needs_no_adoption(workspace, make_daemon):
         server.forget_connections()
         run([os.path.join(bindir(), "pg_ctl"), "-D", server.replica.data, "-w", "promote"])
         server.primary, server.replica = server.replica, server.primary
+        daemon.wait_up()
         daemon.wait_done(job)
         assert_exactly_once(server, db, ROWS)
         assert daemon.ctl_json("targets")[0]["control_tables"] == "ok"

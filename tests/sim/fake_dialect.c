@@ -133,7 +133,7 @@ static const struct {
 		{"event_insert", do_event_insert},
 		{"blockers", do_blockers},
 		{"cancel_backend", do_cancel_backend},
-		{"heartbeat_write", do_nothing},
+		{"heartbeat_write", do_heartbeat_write},
 		{"heartbeat_standbys", do_nothing},
 },
   own[] = {

@@ -566,6 +566,12 @@ static enum step do_cancel_backend(struct fake_session *s, struct request *r, st
 	return STEP_DONE;
 }
 
+static enum step do_heartbeat_write(struct fake_session *s, struct request *r, struct answer *a) {
+	(void)s, (void)r;
+	a->affected = 1;
+	return STEP_DONE;
+}
+
 static enum step do_nothing(struct fake_session *s, struct request *r, struct answer *a) {
 	(void)s, (void)r, (void)a;
 	return STEP_DONE;
