@@ -23,14 +23,14 @@ END_DEADLINE = 60
 # The steps of each transaction, as they run on a job over one table.
 STEPS = {
     "batch": ("begin", "boundary", "count", "capture", "work", "checkpoint", "commit"),
-    "claim": ("begin", "lock", "end_backend", "take", "segments", "commit"),
-    "freeze": ("begin", "wait", "lock", "leaves", "last_key", "segment", "done", "commit"),
-    "complete": ("begin", "seen", "complete", "event", "commit"),
-    "start": ("begin", "lock", "flags", "state", "segments", "event", "commit"),
-    "pause": ("begin", "lock", "state", "segments", "event", "commit"),
-    "resume": ("begin", "lock", "flags", "state", "segments", "event", "commit"),
-    "cancel": ("begin", "lock", "state", "segments", "event", "commit"),
-    "stop": ("begin", "flag", "lock", "jobs", "segments", "event", "commit"),
+    "claim": ("begin", "lock", "shape", "end_backend", "take", "segments", "commit"),
+    "freeze": ("begin", "wait", "lock", "shape", "last_key", "segment", "done", "commit"),
+    "complete": ("begin", "identity", "seen", "complete", "event", "commit"),
+    "start": ("begin", "identity", "lock", "flags", "state", "segments", "event", "commit"),
+    "pause": ("begin", "identity", "lock", "state", "segments", "event", "commit"),
+    "resume": ("begin", "identity", "lock", "flags", "state", "segments", "event", "commit"),
+    "cancel": ("begin", "identity", "lock", "state", "segments", "event", "commit"),
+    "stop": ("begin", "identity", "flag", "lock", "jobs", "segments", "event", "commit"),
 }
 STATE_CHANGES = ("start", "pause", "resume", "cancel")  # one transaction, named "state"
 
