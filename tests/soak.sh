@@ -12,18 +12,18 @@ mkdir -p "$out"
 make -s -j "${JOBS:-2}" VARIANT=failpoint FAILPOINTS=1 all unit-programs || exit 1
 echo "SEED=$SEED"
 
-simulate() { # NAME WORLDS
+simulate() { # NAME WORLDS LOST: 0, or null where no rows are counted
 	local begin=$SECONDS
 	RUNS=$2 "$variant/tests/sim/$1" >"$out/$1.log" 2>&1 || { cat "$out/$1.log"; failed=1; return; }
-	printf '{"campaign": "simulation: %s", "kind": "all", "kills": null, "worlds": %d, "rows": null, "lost": 0, "doubled": 0, ' \
-		"$1" "$2" >>"$BACKFILLD_SOAK_RESULTS"
+	printf '{"campaign": "simulation: %s", "kind": "all", "kills": null, "worlds": %d, "rows": null, "lost": %s, "doubled": %s, ' \
+		"$1" "$2" "$3" "$3" >>"$BACKFILLD_SOAK_RESULTS"
 	printf '"seconds": %d, "seed": %d, "server": "simulated", "commit": "%s", "date": "%s"}\n' "$((SECONDS - begin))" "$SEED" \
 		"$(git rev-parse --short HEAD)" "$(date +%F)" >>"$BACKFILLD_SOAK_RESULTS"
 }
 
 if [ -z "${ONLY:-}" ]; then
-	simulate sim_job 10000
-	simulate sim_pace 50000
+	simulate sim_job 10000 0
+	simulate sim_pace 50000 null
 fi
 mapfile -t files < <(grep -l BACKFILLD_SOAK tests/integration/test_*.py)
 /usr/bin/python3 -m pytest "${files[@]}" -q -n "${JOBS:-2}" -p no:cacheprovider ${ONLY:+-k "$ONLY"} || failed=1

@@ -4,7 +4,7 @@ import json
 import sys
 
 BEGIN, END = "<!-- soak: begin -->\n", "<!-- soak: end -->\n"
-HEAD = ("campaign", "faults", "rows due", "lost", "doubled", "seconds", "seed", "server", "commit", "date")
+HEAD = ("campaign", "kinds", "faults", "rows due", "lost", "doubled", "seconds", "seed", "server", "commit", "date")
 
 
 def last_results(path):
@@ -24,7 +24,7 @@ def row(campaign, results):
     def each(key):
         return ", ".join(sorted({str(r[key]).split(" ")[0] for r in results}))
     blows = f"{results[0]['worlds']:,} worlds" if "worlds" in results[0] else total("kills")
-    return (campaign, blows, total("rows"), total("lost"), total("doubled"), total("seconds"), each("seed"), each("server"),
+    return (campaign, str(len(results)), blows, total("rows"), total("lost"), total("doubled"), total("seconds"), each("seed"), each("server"),
             each("commit"), each("date"))
 
 

@@ -77,7 +77,7 @@ def test_killed_at_every_failpoint(pg, db, daemon, what, kind):
     if what in ("pause", "resume", "cancel", "stop"):
         campaign.batch = SLOW
     with campaign.traffic():
-        for point in campaign.lives(campaign.points(what), KILLS_A_POINT, 3):
+        for point in campaign.lives(campaign.points(what), KILLS_A_POINT, 2):
             campaign.killed_at(point, nth(campaign, what, point), lambda: ACTS[what](campaign))
         if os.path.exists(daemon.stop_file):
             os.unlink(daemon.stop_file)
@@ -89,7 +89,7 @@ def test_random_kills(pg, db, daemon, kind):
     campaign.batch = {"delay": "2ms"}
     daemon.kill9()
     with campaign.traffic():
-        for _ in range(RANDOM_KILLS if WHOLE else 5):
+        for _ in range(RANDOM_KILLS if WHOLE else 4):
             daemon.launch()
             threading.Timer(campaign.rng.uniform(0, 0.6), daemon.process.kill).start()
             campaign.until(lambda: not daemon.running(), campaign.keep_working, "its end")
