@@ -36,7 +36,7 @@ def test_every_row_is_inserted_once(pg, db, daemon, tables):
 
 def test_without_a_key_in_the_target_nothing_is_doubled_by_a_kill(pg, db, daemon, tables):
     pg.sql(db, "ALTER TABLE totals DROP CONSTRAINT totals_pkey")
-    job = insert(batch={"delay": "50ms"})
+    job = insert(batch={"delay": "50ms"}, rollback={"keep_old_values": False})
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 2)
     daemon.kill9()

@@ -53,6 +53,25 @@ static enum step do_work(struct fake_session *s, struct request *r, struct answe
 	return STEP_DONE;
 }
 
+/* Locks what the work will change. An empty range has nothing to keep. */
+static enum step do_capture(struct fake_session *s, struct request *r, struct answer *a) {
+	struct range range = range_of(r);
+	for (int i = range.first; i <= range.last; i++)
+		if (!take(s, HELD(&range.leaf->rows[i])))
+			return STEP_WAIT;
+	a->affected = range.last >= range.first;
+	return STEP_DONE;
+}
+
+/* Now and then the application has been faster: other rows than the captured ones. */
+static enum step do_work_kept(struct fake_session *s, struct request *r, struct answer *a) {
+	if (do_work(s, r, a) == STEP_WAIT)
+		return STEP_WAIT;
+	int64_t changed = a->affected;
+	add_row(a, 3), add_int(a, changed), add_int(a, 0), add_text(a, once_in(20) ? "false" : "true");
+	return STEP_DONE;
+}
+
 static enum step do_last_key(struct fake_session *s, struct request *r, struct answer *a) {
 	(void)s;
 	int job, leaf;
@@ -87,6 +106,18 @@ static char *dialect_work(const struct jobfile *job, const struct table_shape *s
 	return mem_printf("work %s %s %d", shape->name, leaf->name, has_after);
 }
 
+static char *dialect_capture(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf,
+                             bool has_after) {
+	(void)job;
+	return mem_printf("capture %s %s %d", shape->name, leaf->name, has_after);
+}
+
+static char *dialect_work_kept(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf,
+                               bool has_after) {
+	(void)job;
+	return mem_printf("kept_work %s %s %d", shape->name, leaf->name, has_after);
+}
+
 static const struct dialect fake_dialect = {
 	.name = "postgres", /* so that dialect_sql() finds the real texts */
 	.schema_version = 1,
@@ -96,6 +127,8 @@ static const struct dialect fake_dialect = {
 	.boundary = dialect_boundary,
 	.count = dialect_count,
 	.work = dialect_work,
+	.capture = dialect_capture,
+	.work_kept = dialect_work_kept,
 };
 
 static const struct {
@@ -137,7 +170,8 @@ static const struct {
 		{"heartbeat_standbys", do_nothing},
 },
   own[] = {
-	  {"begin", do_begin}, {"boundary", do_boundary}, {"count", do_count}, {"work", do_work}, {"last_key", do_last_key},
+	  {"begin", do_begin},     {"boundary", do_boundary},   {"count", do_count},       {"work", do_work},
+	  {"capture", do_capture}, {"kept_work", do_work_kept}, {"last_key", do_last_key},
 };
 enum { NFIXED = sizeof fixed / sizeof *fixed, NOWN = sizeof own / sizeof *own };
 static const char *fixed_texts[NFIXED];

@@ -321,9 +321,10 @@ static void make_job(int job) {
 	*row = (struct fake_job_row){.state = "pending", .settings = "{}", .owner_seen = -1};
 	snprintf(row->definition, sizeof row->definition,
 	         "id = \"%s\"; target = \"db\"; table = \"s.t\"; kind = \"update\"; set = { n = \"n + 1\"; };\n"
-	         "batch = { rows = 100; max_rows = %d; min_rows = %d; delay = \"%dms\"; max_duty = %s; adaptive = %s; };\n",
+	         "batch = { rows = 100; max_rows = %d; min_rows = %d; delay = \"%dms\"; max_duty = %s; adaptive = %s; };\n"
+	         "rollback = { keep_old_values = %s; };\n",
 	         fake.ids[job], 100 + random_below(100), 1 + random_below(30), once_in(3) ? random_below(300) : 0,
-	         once_in(2) ? "1.0" : "0.3", once_in(2) ? "true" : "false");
+	         once_in(2) ? "1.0" : "0.3", once_in(2) ? "true" : "false", once_in(2) ? "true" : "false");
 	fake.jobs[job].current = *row;
 	fake.writer_until[job] = once_in(3) ? fake_now_s + random_between(0, 10) : 0;
 	completions[job] = 0;
