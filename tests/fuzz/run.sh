@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run.sh SECONDS [NAME…]: replays the corpus of each harness (or of those named) in build/fuzz, then fuzzes it for so long.
-# SEED=n does the same again. What is new stays in build/fuzz/found/NAME, a finding is shown whole. Last line: "N passed, N failed".
+# SEED=n does the same again. What it finds new is left in build/fuzz/found/NAME until the next run; a finding is shown whole.
+# Last line: "N passed, N failed".
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 exec </dev/null
@@ -21,7 +22,7 @@ show_input() { # FILE
 # The verdict is the file NAME.ok: a harness that crashed, hung, leaked or ran less than its corpus has none.
 run_one() { # NAME
 	local name=$1 corpus=tests/fuzz/corpus/$1 log=$build/$1.log found=$build/found/$1 options=() code=0 runs files
-	rm -f "$build/$name.ok" "$build/$name"-*
+	rm -rf "$build/$name.ok" "$build/$name"-* "$found"
 	mkdir -p "$found"
 	[ ! -e "tests/fuzz/dict/$name" ] || options+=("-dict=tests/fuzz/dict/$name")
 	"$build/tests/fuzz/fuzz_$name" -seed="$seed" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 \
