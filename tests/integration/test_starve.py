@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -153,10 +154,14 @@ def start_table(pg, db):
     pg.sql(db, f"TRUNCATE public.t, public.audit; INSERT INTO public.t (id) SELECT generate_series(1, {ROWS})")
 
 
+def state_of(daemon, job):
+    rows = daemon.pg.sql(daemon.db, "SELECT state FROM backfill.job WHERE id = %s", (job.id,))
+    return rows[0][0] if rows else None
+
+
 def bring_on(daemon, job, path):
     """What an operator does after a fault, until the job is completed."""
-    rows = daemon.pg.sql(daemon.db, "SELECT state FROM backfill.job WHERE id = %s", (job.id,))
-    state = rows[0][0] if rows else None
+    state = state_of(daemon, job)
     words = {None: ["submit", path, "--start"], "pending": ["start", job.id], "paused": ["resume", job.id]}.get(state)
     if words is not None:
         daemon.ctl(*words)
@@ -167,26 +172,27 @@ def bring_on(daemon, job, path):
 def test_job(pg, db, starved_daemon, starve, kind, sample):
     daemon = starved_daemon
     create_counted_table(pg, db, ROWS)
-
-    def run_job():
-        start_table(pg, db)
-        job = increment(allow_triggers=True)
-        path = job.write(daemon.directory)
-        daemon.ctl("submit", path, "--start")
-        return job, path
     with campaign(f"starve-job-{kind}") as faults:
         starve.count(kind)
-        daemon.wait_done(run_job()[0])
+        daemon.run_job(increment(allow_triggers=True))
         for first, last in faults.refusals("job", kind, starve.calls, sample):
+            start_table(pg, db)
+            job = increment(allow_triggers=True)
+            path = job.write(daemon.directory)
             starve.refuse(kind, first, last)
-            job, path = run_job()
-            wait_for(lambda: ended(daemon) or starve.failed > 0 or bring_on(daemon, job, path), 20, daemon.log)
+            submit = threading.Thread(target=daemon.ctl, args=("submit", path, "--start"))
+            submit.start()  # it may have to wait until the fault is over
+            wait_for(lambda: ended(daemon) or starve.failed > 0 or state_of(daemon, job) == "completed", 20, daemon.log)
             time.sleep(faults.rng.uniform(0, 0.3))  # not for synchronisation: how long it lasts
             starve.stop()
+            if kind == "memory" and starve.failed > 0:
+                wait_for(lambda: ended(daemon), 10, daemon.log)
             if ended(daemon):
                 assert_ended_cleanly(daemon, kind)
                 daemon.start()
-            wait_for(lambda: bring_on(daemon, job, path), 30, lambda: f"{daemon.show(job)}\n{daemon.log()}")
+            submit.join(20)
+            assert not submit.is_alive(), daemon.log()
+            wait_for(lambda: bring_on(daemon, job, path), 30, daemon.log)
             assert_exactly_once(pg, db, ROWS)
 
 
