@@ -1,5 +1,6 @@
 #include "daemon/job/preflight_rules.h"
 
+#include "common/edit_distance.h"
 #include "common/mem.h"
 #include "common/strbuf.h"
 
@@ -168,29 +169,6 @@ static bool check_relation(const json_t *relation, json_t *warnings, struct erro
 		               "%s.%s is unlogged: a crash of the server empties it, and backfilld would count its rows as done", schema,
 		               name);
 	return true;
-}
-
-static size_t edit_distance(const char *a, const char *b) {
-	size_t row[65];
-	size_t length = strlen(b);
-	if (length > 64)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= length; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i] != '\0'; i++) {
-		size_t diagonal = row[0];
-		row[0] = i + 1;
-		for (size_t j = 0; j < length; j++) {
-			size_t best = diagonal + (a[i] != b[j]);
-			diagonal = row[j + 1];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j + 1] + 1 < best)
-				best = row[j + 1] + 1;
-			row[j + 1] = best;
-		}
-	}
-	return row[length];
 }
 
 static bool refuse_missing_column(const json_t *relation, const char *name, struct error *err) {

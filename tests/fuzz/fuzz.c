@@ -123,7 +123,7 @@ void fuzz_require_work(const struct jobfile *job) {
 	char *conflict_key[] = {(char *)"id"};
 	struct table_shape shape = {.schema = leaf.schema,
 	                            .name = job->table,
-	                            .key = {{(char *)"id", (char *)"bigint"}},
+	                            .key = {{.name = (char *)"id", .type = (char *)"bigint"}},
 	                            .nkey = 1,
 	                            .conflict_key = conflict_key,
 	                            .nconflict_key = 1,
