@@ -33,13 +33,18 @@ static bool is_plain(const char *url) {
 	return query == NULL || (strchr(query, '=') == strrchr(query, '=') && strstr(url, secret) > query);
 }
 
+/* libpq takes anything for an address in brackets, `[h?password=x]` too; we don't, and mask too much. */
+static bool has_odd_address(const char *url) {
+	const char *open = strchr(url, '['), *close = open != NULL ? strchr(open, ']') : NULL;
+	return close != NULL && strcspn(open, "/?@&") < (size_t)(close - open);
+}
+
 static void require_masked(const char *url, const PQconninfoOption *options) {
 	autofree char *masked = config_mask_url(url);
 	PQconninfoOption *shown = PQconninfoParse(masked, NULL);
-	/* libpq takes anything for an address in brackets; we don't, and mask too much. */
-	require(shown != NULL || strchr(url, '[') != NULL);
+	require(shown != NULL);
 	bool elsewhere = false;
-	for (size_t i = 0; shown != NULL && options[i].keyword != NULL; i++) {
+	for (size_t i = 0; options[i].keyword != NULL; i++) {
 		const char *value = options[i].val, *seen = shown[i].val;
 		/* Of an empty password libpq makes none. */
 		if (is_password(options[i].keyword))
@@ -48,7 +53,7 @@ static void require_masked(const char *url, const PQconninfoOption *options) {
 			require(value != NULL ? seen != NULL && strcmp(value, seen) == 0 : seen == NULL);
 		elsewhere |= !is_password(options[i].keyword) && value != NULL && strstr(value, secret) != NULL;
 	}
-	require(shown == NULL || elsewhere || !is_plain(url) || strstr(masked, secret) == NULL);
+	require(elsewhere || !is_plain(url) || strstr(masked, secret) == NULL);
 	PQconninfoFree(shown);
 }
 
@@ -65,7 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 		fuzz_require_error(&err, ERROR_CONFIG);
 	PQconninfoOption *options = postgres_parse_url(url, &err);
 	if (options != NULL) {
-		require_masked(url, options);
+		if (!has_odd_address(url))
+			require_masked(url, options);
 		PQconninfoFree(options);
 	} else {
 		fuzz_require_error(&err, ERROR_CONFIG);
