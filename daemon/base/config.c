@@ -30,6 +30,12 @@ static bool is_parameter(const char *at, const char *name) {
 	return *at == '=';
 }
 
+/* Is there a host's port behind the first colon, or none at all, rather than a password with a bare / or ? in it? */
+static bool has_port(const char *authority) {
+	const char *colon = authority + strcspn(authority, ":/?");
+	return authority[0] == '[' || *colon != ':' || strchr(",/?", colon[1 + strspn(colon + 1, "0123456789%")]) != NULL;
+}
+
 /*
  * Where the user's part ends: the last @ before the parameters, so that a password with an unescaped @, / or ? is
  * covered too. NULL: there is none.
@@ -38,9 +44,10 @@ static const char *find_user_end(const char *authority) {
 	const char *at = strchr(authority, '@');
 	if (at == NULL)
 		return NULL;
+	/* libpq looks for a user before the first / only; behind both, the @ is a parameter's: host/db?name=a@b, ?host=/x&name=a@b */
 	const char *slash = strchr(authority, '/'), *question = strchr(authority, '?');
-	if (slash != NULL && question != NULL && slash < question && question < at)
-		return NULL; /* host/db?name=a@b */
+	if (slash != NULL && question != NULL && slash < at && question < at && has_port(authority))
+		return NULL;
 	size_t length = strcspn(at, "?");
 	const char *last = at;
 	for (size_t i = 0; i < length; i++)
