@@ -44,10 +44,11 @@ static const char *find_user_end(const char *authority) {
 	const char *at = strchr(authority, '@');
 	if (at == NULL)
 		return NULL;
-	/* libpq looks for a user before the first / only; behind both, the @ is a parameter's: host/db?name=a@b, ?host=/x&name=a@b */
+	/* libpq looks for a user before the first / only; behind both, the @ is a parameter's: host/db?name=a@b, ?host=/x&name=a@b.
+	 * Or all of it is a password: then nobody knows where it ends. */
 	const char *slash = strchr(authority, '/'), *question = strchr(authority, '?');
-	if (slash != NULL && question != NULL && slash < at && question < at && has_port(authority))
-		return NULL;
+	if (slash != NULL && question != NULL && slash < at && question < at)
+		return has_port(authority) ? NULL : authority + strlen(authority);
 	size_t length = strcspn(at, "?");
 	const char *last = at;
 	for (size_t i = 0; i < length; i++)
