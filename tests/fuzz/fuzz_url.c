@@ -37,9 +37,12 @@ static bool is_plain(const char *url) {
  * libpq takes anything for an address in brackets, `[h?password=x]`, and for a port, which is then no port of a server. There we
  * may see a password, and mask too much.
  */
-static bool has_odd_place(const char *url, const PQconninfoOption *options) {
-	const char *port = postgres_url_option(options, "port");
-	return strchr(url, '[') != NULL || (port != NULL && port[strspn(port, "0123456789,")] != '\0');
+static bool has_odd_place(const char *url) {
+	const char *place = strstr(url, "://") + 3;
+	bool has_user = place[strcspn(place, "@/")] == '@';
+	const char *colon = place + strcspn(place, ":/?");
+	bool odd_port = *colon == ':' && strchr(",/?", colon[1 + strspn(colon + 1, "0123456789")]) == NULL;
+	return strchr(url, '[') != NULL || (!has_user && odd_port);
 }
 
 static void require_same_place(const char *masked, const PQconninfoOption *options) {
@@ -58,7 +61,7 @@ static void require_same_place(const char *masked, const PQconninfoOption *optio
 
 static void require_masked(const char *url, const PQconninfoOption *options) {
 	autofree char *masked = config_mask_url(url);
-	if (!has_odd_place(url, options))
+	if (!has_odd_place(url))
 		require_same_place(masked, options);
 	bool elsewhere = !is_plain(url);
 	for (size_t i = 0; options[i].keyword != NULL; i++)
