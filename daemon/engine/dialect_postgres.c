@@ -444,23 +444,29 @@ static char *capture(const struct jobfile *job, const struct table_shape *shape,
 
 /*
  * `written` is what was written, the rows that were there before first, each part in key order; it completes the captured
- * row, if the rows that were there are exactly the captured ones.
+ * row, if the rows that were there are exactly the captured ones. An UPDATE's all were: its keys are kept already.
  */
 static void add_completion(struct strbuf *b, const struct jobfile *job, const struct table_shape *shape, size_t parameter) {
 	size_t nkeys = kept_keys(job, shape);
-	strbuf_add(b, ", written AS (SELECT count(*) AS rows, count(*) FILTER (WHERE met) AS existing, ");
+	bool update = job->kind == JOB_UPDATE;
+	strbuf_add(b, ", written AS (SELECT count(*) AS rows, ");
 	add_arrays(b, "k", nkeys, "");
 	strbuf_add(b, " AS keys, ");
-	add_arrays(b, "k", nkeys, " FILTER (WHERE met)");
-	strbuf_add(b, " AS existing_keys, ");
+	if (!update) {
+		strbuf_add(b, "count(*) FILTER (WHERE met) AS existing, ");
+		add_arrays(b, "k", nkeys, " FILTER (WHERE met)");
+		strbuf_add(b, " AS existing_keys, ");
+	}
 	add_arrays(b, "n", kept_columns(job), "");
-	strbuf_add(b, " AS new_values FROM (SELECT * FROM work ORDER BY NOT met, ");
+	strbuf_printf(b, " AS new_values FROM (SELECT * FROM work ORDER BY %s", update ? "" : "NOT met, ");
 	add_sort(b, nkeys);
-	strbuf_printf(b,
-	              ") AS ordered), completed AS (UPDATE backfill.kept AS b SET rows = w.rows, keys = w.keys, new_values = "
-	              "w.new_values FROM written AS w WHERE b.job_id = $%zu::text AND b.segment = $%zu::integer AND b.batch_id = "
-	              "$%zu::bigint AND b.keys IS NOT DISTINCT FROM w.existing_keys RETURNING 1)",
-	              parameter, parameter + 1, parameter + 2);
+	strbuf_printf(
+		b,
+		") AS ordered), completed AS (UPDATE backfill.kept AS b SET %snew_values = w.new_values FROM written AS w WHERE "
+		"b.job_id = $%zu::text AND b.segment = $%zu::integer AND b.batch_id = $%zu::bigint AND b.keys IS NOT DISTINCT "
+		"FROM w.%s RETURNING 1)",
+		update ? "" : "rows = w.rows, keys = w.keys, ", parameter, parameter + 1, parameter + 2,
+		update ? "keys" : "existing_keys");
 }
 
 static char *work_kept(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf,

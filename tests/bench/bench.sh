@@ -98,7 +98,7 @@ write_config() {
 	export BACKFILLD_SOCKET=$SERVERS_DIR/backfilld.sock
 }
 
-write_job() { # ID DURABILITY [RATE]
+write_job() { # ID DURABILITY KEEP [RATE]
 	cat <<-JOB
 		id         = "$1";
 		target     = "bench";
@@ -106,7 +106,8 @@ write_job() { # ID DURABILITY [RATE]
 		kind       = "update";
 		set        = { n = "n + 1"; };
 		durability = "$2";
-		batch      = { rows = $BATCH; adaptive = false; delay = "0ms"; max_duty = 1.0;${3:+ max_rate = $3;} };
+		batch      = { rows = $BATCH; adaptive = false; delay = "0ms"; max_duty = 1.0;${4:+ max_rate = $4;} };
+		rollback   = { keep_old_values = $3; };
 	JOB
 }
 
@@ -120,10 +121,10 @@ start_daemon() {
 cpu_ticks() { sed 's/^.*) //' "/proc/$daemon_pid/stat" | awk '{ print $12 + $13 }'; }
 
 # Each prints: milliseconds as the server saw them, as the wall clock saw them, daemon's CPU %.
-run_backfilld() { # RUN DURABILITY
+run_backfilld() { # RUN DURABILITY KEEP
 	local id begun ended cpu wall server
-	id=20261121_bench_$2_$1
-	write_job "$id" "$2" >run.job
+	id=20261121_bench_$2_$3_$1
+	write_job "$id" "$2" "$3" >run.job
 	backfillctl submit run.job >/dev/null || fail "submit refused"
 	cpu=$(cpu_ticks)
 	begun=$(now_ms)
@@ -151,7 +152,8 @@ run_sql() { # WHO COMMIT SQL
 run_one() { # WAY COMMIT RUN
 	rebuild
 	case $1 in
-	backfilld) run_backfilld "$3" "$([ "$2" = on ] && echo batch || echo job)" ;;
+	backfilld) run_backfilld "$3" "$([ "$2" = on ] && echo batch || echo job)" false ;;
+	kept) run_backfilld "$3" "$([ "$2" = on ] && echo batch || echo job)" true ;;
 	procedure) run_sql procedure "$2" "CALL backfill_by_hand($BATCH)" ;;
 	single) run_sql single "$2" "UPDATE worked SET n = n + 1" ;;
 	esac
@@ -163,7 +165,7 @@ measure() {
 	local run commit way
 	for ((run = 1; run <= RUNS; run++)); do
 		for commit in off on; do
-			for way in backfilld procedure single; do
+			for way in backfilld kept procedure single; do
 				run_one "$way" "$commit" "$run" >result.tmp || exit 1
 				cat result.tmp >>"result.$way.$commit"
 				printf 'run %d, synchronous_commit %-3s  %-9s  %s ms\n' "$run" "$commit" "$way" "$(cut -d' ' -f1 result.tmp)" >&2
@@ -180,14 +182,14 @@ report() {
 	printf '%-18s  %-27s  %9s  %9s  %9s  %6s  %5s  %s\n' synchronous_commit way 'server ms' 'wall ms' rows/s ratio CPU 'min…max ms'
 	for commit in off on; do
 		reference=$(column "result.procedure.$commit" 1)
-		for way in backfilld procedure single; do
+		for way in backfilld kept procedure single; do
 			server=$(column "result.$way.$commit" 1)
 			wall=$(column "result.$way.$commit" 2)
 			cpu=-
 			name='one single UPDATE'
 			if [ "$way" = procedure ]; then name='PL/pgSQL procedure'; fi
-			if [ "$way" = backfilld ]; then
-				name="backfilld, durability $([ "$commit" = on ] && echo batch || echo job)"
+			if [ "$way" = backfilld ] || [ "$way" = kept ]; then
+				name="backfilld$([ "$way" = kept ] && echo ', values kept')"
 				cpu=$(column "result.$way.$commit" 3)%
 			fi
 			awk -v c="$commit" -v n="$name" -v s="$server" -v w="$wall" -v r="$ROWS" -v f="$reference" -v u="$cpu" \
@@ -210,7 +212,7 @@ measure_kills() {
 	local id=20261121_bench_kill kill_number begun before
 	rebuild
 	# One batch a second: the checkpoint read after a restart is the first one.
-	write_job "$id" job "$BATCH" >kill.job
+	write_job "$id" job false "$BATCH" >kill.job
 	backfillctl submit --start kill.job >/dev/null || fail "submit refused"
 	for ((kill_number = 1; kill_number <= KILLS; kill_number++)); do
 		servers_until 30 "a batch" batches_passed "$id" "$(batches_done "$id")"
