@@ -209,13 +209,13 @@ static void link_changed(void *context, bool up, const char *why) {
 	bool news = strcmp(target->why, why) != 0;
 	text_format(target->why, sizeof target->why, "%s", why);
 	target->polling = false;
-	if (target->was_up) {
-		target->was_up = false;
-		target_event(target, "target.down", NULL, "backfilld", why, NULL);
-	}
 	if (news)
 		log_warning(target->object, "no connection: %s", why);
-	if (!target->ever_looked) {
+	if (target->was_up) {
+		target->was_up = false;
+		target->ever_looked = false; /* commands await the first try to connect again */
+		target_event(target, "target.down", NULL, "backfilld", why, NULL);
+	} else if (!target->ever_looked) {
 		target->ever_looked = true;
 		wake_waiters(target);
 	}

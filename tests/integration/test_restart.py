@@ -59,6 +59,14 @@ def test_a_daemon_that_starts_before_the_server(pg, db, daemon, job):
     finish(pg, db, daemon, job)
 
 
+def test_a_command_waits_while_a_lost_connection_is_made_again(pg, db, daemon, job):
+    for times in range(1, 6):
+        wait_for(lambda: daemon.log().count("target main: connected") == times, 10, "the target")
+        pg.terminate_backends_of(db)
+        wait_for(lambda: daemon.log().count("target main: no connection") == times, 10, "the loss to be seen")
+        daemon.show(job)
+
+
 def test_backends_terminated_again_and_again(pg, db, daemon, job):
     for _ in range(15):
         before = daemon.batches(job)
