@@ -39,13 +39,10 @@ struct dialect {
 	char *(*last_key)(const struct table_shape *shape, const struct shape_leaf *leaf);
 	/*
 	 * The last key of the next window of N rows in (after, through], and the key behind it: two rows, one when exactly N
-	 * rows are left, none when fewer are. Each has nkey columns, the relation's oid and the mark of its key, as in
-	 * shape_check.sql; having been read, the relation can't change until the transaction ends. Parameters: after (nkey values,
-	 * only if has_after), through (nkey), N - 1.
+	 * rows are left, none when fewer are. Parameters: after (nkey values, only if has_after), through (nkey), N - 1.
 	 */
 	char *(*boundary)(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
-	/* How many rows (after, through] has, counted up to N, the relation's oid and its key's mark. Parameters as for boundary, but
-	 * N. */
+	/* How many rows (after, through] has, counted up to N. Parameters as for boundary, but N. */
 	char *(*count)(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
 	/* The DML over (after, through]. Parameters: after (only if has_after), through. */
 	char *(*work)(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
@@ -60,6 +57,12 @@ struct dialect {
 	 * the rows that were there before are exactly the captured ones. Parameters as for capture.
 	 */
 	char *(*work_kept)(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
+	/*
+	 * The checkpoint and the fence: affects one row, or none when the segment's row is not as expected, or the leaf not the
+	 * relation, or its key not of the types and collations, that the claim found. Parameters: as in checkpoint.sql, then the
+	 * leaf's oid and the mark of its key, as in shape_check.sql. Behind the work, which has locked the relation.
+	 */
+	char *(*checkpoint)(const struct table_shape *shape, const struct shape_leaf *leaf);
 };
 
 extern const struct dialect dialect_postgres;

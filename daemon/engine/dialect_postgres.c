@@ -147,21 +147,22 @@ static void add_literal(struct strbuf *b, const char *text) {
 }
 
 /* Which relation the name means now, a constant that the server resolves when it plans; and of what types and collations its
- * key is, a look into the catalogue for each statement. */
-static void add_marks(struct strbuf *b, const struct table_shape *shape, const struct shape_leaf *leaf) {
-	autostrbuf name = {0}, relation = {0}, columns = {0};
+ * key is, a look into the catalogue. The work has locked the relation, so that both hold until the commit. */
+static char *checkpoint(const struct table_shape *shape, const struct shape_leaf *leaf) {
+	autostrbuf b = {0}, name = {0}, relation = {0}, columns = {0};
+	strbuf_add(&b, dialect_sql(&dialect_postgres, "checkpoint"));
 	add_relation(&name, leaf->schema, leaf->name);
 	add_literal(&relation, name.data);
 	for (size_t i = 0; i < shape->nkey; i++) {
 		strbuf_add(&columns, i > 0 ? ", " : "");
 		add_literal(&columns, shape->key[i].name);
 	}
-	strbuf_printf(
-		b,
-		", %s::regclass::oid::bigint, (SELECT string_agg(concat_ws('/', atttypid, atttypmod, attcollation), ' ' ORDER BY "
-		"array_position(ARRAY[%s]::name[], attname)) FROM pg_attribute WHERE attrelid = %s::regclass AND attname = "
-		"ANY (ARRAY[%s]::name[]))",
-		relation.data, columns.data, relation.data, columns.data);
+	strbuf_printf(&b,
+	              " AND %s::regclass::oid::bigint = $10::bigint AND (SELECT string_agg(concat_ws('/', atttypid, atttypmod, "
+	              "attcollation), ' ' ORDER BY array_position(ARRAY[%s]::name[], attname)) FROM pg_attribute WHERE attrelid = "
+	              "%s::regclass AND attname = ANY (ARRAY[%s]::name[])) = $11::text",
+	              relation.data, columns.data, relation.data, columns.data);
+	return strbuf_take(&b);
 }
 
 static char *last_key(const struct table_shape *shape, const struct shape_leaf *leaf) {
@@ -179,7 +180,6 @@ static char *boundary(const struct table_shape *shape, const struct shape_leaf *
 	autostrbuf b = {0};
 	strbuf_add(&b, "SELECT ");
 	add_key_list(&b, shape, "");
-	add_marks(&b, shape, leaf);
 	add_from(&b, leaf);
 	strbuf_add(&b, " WHERE ");
 	size_t parameter = add_range(&b, shape, NULL, has_after);
@@ -191,9 +191,7 @@ static char *boundary(const struct table_shape *shape, const struct shape_leaf *
 
 static char *count(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
 	autostrbuf b = {0};
-	strbuf_add(&b, "SELECT count(*)");
-	add_marks(&b, shape, leaf);
-	strbuf_add(&b, " FROM (SELECT 1");
+	strbuf_add(&b, "SELECT count(*) FROM (SELECT 1");
 	add_from(&b, leaf);
 	strbuf_add(&b, " WHERE ");
 	size_t parameter = add_range(&b, shape, NULL, has_after);
@@ -517,4 +515,5 @@ const struct dialect dialect_postgres = {
 	.work = work,
 	.capture = capture,
 	.work_kept = work_kept,
+	.checkpoint = checkpoint,
 };

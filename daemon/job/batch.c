@@ -16,10 +16,9 @@ struct batch {
 	void *context;
 	struct batch_result result;
 	bool bounded; /* the boundary look-up found the window's end */
-	bool changed; /* the leaf is another table, or its key another, now */
 	bool raced;   /* the rows changed are not those captured */
 	bool nothing; /* no row was captured: there is nothing to change */
-	char *boundary_sql, *count_sql, *capture_sql, *work_sql;
+	char *boundary_sql, *count_sql, *capture_sql, *work_sql, *checkpoint_sql;
 	int64_t started_us, work_started_us;
 };
 
@@ -29,6 +28,7 @@ static void batch_free(struct batch *batch) {
 	free(batch->count_sql);
 	free(batch->capture_sql);
 	free(batch->work_sql);
+	free(batch->checkpoint_sql);
 	free(batch);
 }
 
@@ -49,21 +49,12 @@ static const struct shape_leaf *leaf_of(const struct batch_request *request) {
 	return &request->shape->leaves[request->segment->leaf];
 }
 
-/* Renamed, dropped and made anew: the work was never meant for that table. Another type or collation: in another order. */
-static bool check_marks(struct batch *batch, const char *oid, const char *key) {
-	const struct batch_request *request = &batch->request;
-	batch->changed = strtoll(oid, NULL, 10) != leaf_of(request)->oid || key == NULL || strcmp(key, request->key_mark) != 0;
-	return !batch->changed;
-}
-
 static bool absorb_boundary(void *context, const struct engine_result *result) {
 	struct batch *batch = context;
 	size_t nkey = batch->request.shape->nkey;
 	batch->bounded = result->nrows > 0;
 	if (!batch->bounded)
 		return true;
-	if (!check_marks(batch, engine_value(result, 0, (int)nkey), engine_value(result, 0, (int)nkey + 1)))
-		return false;
 	if (result->nrows == 1) { /* no row behind it: the segment ends with this window */
 		window_from_rest(&batch->result.window, batch->request.segment, batch->request.rows);
 		return true;
@@ -89,8 +80,6 @@ static bool prepare_count(void *context, struct statement *statement) {
 
 static bool absorb_count(void *context, const struct engine_result *result) {
 	struct batch *batch = context;
-	if (!check_marks(batch, engine_value(result, 0, 1), engine_value(result, 0, 2)))
-		return false;
 	int64_t left = strtoll(engine_value(result, 0, 0), NULL, 10);
 	window_from_rest(&batch->result.window, batch->request.segment, left);
 	return true;
@@ -158,6 +147,8 @@ static bool prepare_checkpoint(void *context, struct statement *statement) {
 	statement_add_int(statement, batch->result.rows_changed);
 	statement_add_int(statement, batch->result.rows_conflicted);
 	statement_add_text(statement, batch->result.window.last ? "true" : "false");
+	statement_add_int(statement, leaf_of(&batch->request)->oid);
+	statement_add_text(statement, batch->request.key_mark);
 	return true;
 }
 
@@ -173,7 +164,7 @@ static void ended(void *context, const struct transaction_result *result) {
 		r->end = BATCH_COMMITTED;
 		break;
 	case TRANSACTION_DECLINED:
-		r->end = batch->changed ? BATCH_CHANGED : batch->raced ? BATCH_RACED : BATCH_FENCED;
+		r->end = batch->raced ? BATCH_RACED : BATCH_FENCED;
 		break;
 	case TRANSACTION_REFUSED:
 		r->end = BATCH_REFUSED;
@@ -199,6 +190,7 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 	batch->count_sql = dialect->count(request->shape, leaf, has_behind);
 	bool keep = request->job->keep_old_values;
 	batch->capture_sql = keep ? dialect->capture(request->job, request->shape, leaf, has_behind) : NULL;
+	batch->checkpoint_sql = dialect->checkpoint(request->shape, leaf);
 	batch->work_sql = (keep ? dialect->work_kept : dialect->work)(request->job, request->shape, leaf, has_behind);
 
 	struct dialect_session session = {
@@ -213,7 +205,7 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 	if (batch->capture_sql != NULL)
 		transaction_add(t, "capture", batch->capture_sql, prepare_capture, absorb_capture);
 	transaction_add(t, "work", batch->work_sql, prepare_work, absorb_work);
-	transaction_add(t, "checkpoint", dialect_sql(dialect, "checkpoint"), prepare_checkpoint, transaction_expect_one);
+	transaction_add(t, "checkpoint", batch->checkpoint_sql, prepare_checkpoint, transaction_expect_one);
 	link_run(link, t, (int)request->statement_timeout_ms + ANSWER_GRACE_MS, 0, batch, ended);
 	return batch;
 }

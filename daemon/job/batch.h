@@ -13,9 +13,8 @@
 
 enum batch_end {
 	BATCH_COMMITTED,
-	BATCH_FENCED,  /* the segment's row is no longer ours, or not where we thought: read again */
+	BATCH_FENCED,  /* the segment's row is no longer ours or not where we thought, or the table another: claim again */
 	BATCH_UNKNOWN, /* the connection was lost: read the checkpoint */
-	BATCH_CHANGED, /* the table is not what the claim found any more: rolled back; claim again, which says what it is */
 	BATCH_RACED,   /* rolled back: other rows were changed than those whose old values had been kept */
 	BATCH_REFUSED, /* rolled back; `error` says why */
 };

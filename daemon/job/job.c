@@ -327,17 +327,12 @@ static void batch_done(void *context, const struct batch_result *result) {
 		committed(job, result);
 		break;
 	case BATCH_FENCED:
-		log_info(job->object, "the fence held a batch back: reading the checkpoint");
+		log_info(job->object, "the fence held a batch back: claiming again");
 		job->taken = false;
 		look_in_ms(job, 0);
 		break;
 	case BATCH_UNKNOWN:
 		job->taken = false; /* the link reconnects, and the claim reads the checkpoint */
-		break;
-	case BATCH_CHANGED:
-		log_info(job->object, "the table has changed: looking at it again");
-		job->taken = false;
-		look_in_ms(job, LOOK_AGAIN_MS);
 		break;
 	case BATCH_RACED:
 		raced(job);

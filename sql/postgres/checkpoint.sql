@@ -1,4 +1,5 @@
--- The fence and the checkpoint, on one row: no match, and the whole batch is rolled back.
+-- The fence and the checkpoint, on one row: no match, and the whole batch is rolled back. The dialect adds that the table must be
+-- the one that the claim found.
 -- $1 job, $2 number, $3 epoch, $4 batch_id expected, $5 position, $6 scanned, $7 changed, $8 conflicted, $9 done
 UPDATE backfill.segment
    SET position_key = $5, batch_id = batch_id + 1, rows_scanned = rows_scanned + $6::bigint, rows_changed = rows_changed + $7::bigint,

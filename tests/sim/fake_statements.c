@@ -299,7 +299,8 @@ static bool match_checkpoint(const struct request *r, const void *row) {
 	const struct fake_segment_row *segment = row;
 	return segment->exists && ((fake.broken & FAKE_BREAK_EPOCH) != 0 || segment->epoch == number_of(r, 3)) &&
 	       ((fake.broken & FAKE_BREAK_BATCH_ID) != 0 || segment->batch_id == number_of(r, 4)) &&
-	       ((fake.broken & FAKE_BREAK_STOPPED) != 0 || !segment->stopped);
+	       ((fake.broken & FAKE_BREAK_STOPPED) != 0 || !segment->stopped) && number_of(r, 10) == FAKE_OID &&
+	       strcmp(text(r, 11), FAKE_KEY_MARK) == 0;
 }
 
 static enum step do_checkpoint(struct fake_session *s, struct request *r, struct answer *a) {
