@@ -64,6 +64,7 @@ DAEMON_SRC := \
 	daemon/engine/shape.c \
 	daemon/engine/transaction.c \
 	daemon/job/batch.c \
+	daemon/job/boundary.c \
 	daemon/job/change.c \
 	daemon/job/claim.c \
 	daemon/job/events.c \

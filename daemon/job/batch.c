@@ -3,6 +3,7 @@
 #include "common/mem.h"
 #include "daemon/base/clock.h"
 #include "daemon/engine/transaction.h"
+#include "daemon/job/boundary.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,11 @@ enum { ANSWER_GRACE_MS = 2000 };
 
 struct batch {
 	struct batch_request request;
+	batch_bounded_fn *bounded;
 	batch_done_fn *done;
 	void *context;
 	struct batch_result result;
-	bool bounded; /* the boundary look-up found the window's end */
+	bool known;   /* the window, from before or by the boundary look-up */
 	bool raced;   /* the rows changed are not those captured */
 	bool nothing; /* no row was captured: there is nothing to change */
 	char *boundary_sql, *count_sql, *capture_sql, *work_sql, *checkpoint_sql;
@@ -39,9 +41,10 @@ static void add_key(struct statement *statement, const struct plan_key *key) {
 
 static bool prepare_boundary(void *context, struct statement *statement) {
 	struct batch *batch = context;
-	add_key(statement, segment_behind(batch->request.segment));
-	add_key(statement, &batch->request.segment->through);
-	statement_add_int(statement, batch->request.rows - 1);
+	const struct segment *segment = batch->request.segment;
+	if (batch->known)
+		return false;
+	boundary_add_params(statement, segment_behind(segment), &segment->through, batch->request.rows - 1);
 	return true;
 }
 
@@ -51,37 +54,25 @@ static const struct shape_leaf *leaf_of(const struct batch_request *request) {
 
 static bool absorb_boundary(void *context, const struct engine_result *result) {
 	struct batch *batch = context;
-	size_t nkey = batch->request.shape->nkey;
-	batch->bounded = result->nrows > 0;
-	if (!batch->bounded)
-		return true;
-	if (result->nrows == 1) { /* no row behind it: the segment ends with this window */
-		window_from_rest(&batch->result.window, batch->request.segment, batch->request.rows);
-		return true;
-	}
-	struct plan_key key = {0};
-	for (size_t i = 0; i < nkey; i++)
-		key.values[key.n++] = mem_dup(engine_value(result, 0, (int)i));
-	window_from_boundary(&batch->result.window, &key, batch->request.rows);
-	plan_key_clear(&key);
+	const struct batch_request *request = &batch->request;
+	batch->known = boundary_read(result, &request->segment->through, request->rows, &batch->result.window);
 	return true;
 }
 
 /* Only when fewer rows than asked for are left. */
 static bool prepare_count(void *context, struct statement *statement) {
 	struct batch *batch = context;
-	if (batch->bounded)
+	const struct segment *segment = batch->request.segment;
+	if (batch->known)
 		return false;
-	add_key(statement, segment_behind(batch->request.segment));
-	add_key(statement, &batch->request.segment->through);
-	statement_add_int(statement, batch->request.rows);
+	boundary_add_params(statement, segment_behind(segment), &segment->through, batch->request.rows);
 	return true;
 }
 
 static bool absorb_count(void *context, const struct engine_result *result) {
 	struct batch *batch = context;
 	int64_t left = strtoll(engine_value(result, 0, 0), NULL, 10);
-	window_from_rest(&batch->result.window, batch->request.segment, left);
+	window_from_rest(&batch->result.window, &batch->request.segment->through, left);
 	return true;
 }
 
@@ -96,10 +87,15 @@ static void add_range(const struct batch *batch, struct statement *statement) {
 	statement_add_int(statement, segment->batch_id + 1);
 }
 
+static void begin_work(struct batch *batch) {
+	batch->work_started_us = clock_monotonic_us();
+	batch->bounded(batch->context, &batch->result.window);
+}
+
 static bool prepare_capture(void *context, struct statement *statement) {
 	struct batch *batch = context;
+	begin_work(batch);
 	add_range(batch, statement);
-	batch->work_started_us = clock_monotonic_us();
 	return true;
 }
 
@@ -115,9 +111,9 @@ static bool prepare_work(void *context, struct statement *statement) {
 	struct batch *batch = context;
 	if (batch->nothing)
 		return false;
-	add_range(batch, statement);
 	if (batch->capture_sql == NULL)
-		batch->work_started_us = clock_monotonic_us();
+		begin_work(batch);
+	add_range(batch, statement);
 	return true;
 }
 
@@ -179,9 +175,13 @@ static void ended(void *context, const struct transaction_result *result) {
 	batch_free(batch);
 }
 
-struct batch *batch_start(struct link *link, const struct batch_request *request, batch_done_fn *done, void *context) {
+struct batch *batch_start(struct link *link, const struct batch_request *request, batch_bounded_fn *bounded, batch_done_fn *done,
+                          void *context) {
 	struct batch *batch = mem_alloc(sizeof *batch);
-	*batch = (struct batch){.request = *request, .done = done, .context = context, .started_us = clock_monotonic_us()};
+	*batch = (struct batch){
+		.request = *request, .bounded = bounded, .done = done, .context = context, .started_us = clock_monotonic_us()};
+	batch->result.window = request->window;
+	batch->known = request->window.rows_scanned > 0;
 
 	const struct dialect *dialect = request->dialect;
 	const struct shape_leaf *leaf = leaf_of(request);

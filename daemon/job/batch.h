@@ -41,13 +41,18 @@ struct batch_request {
 	int64_t rows;
 	int64_t statement_timeout_ms;
 	int64_t lock_timeout_ms;
+	struct window window; /* what to do, if it is known already: the batch takes it. Of no rows: the batch looks for itself */
 };
+
+/* The window is known, and the work about to be sent. */
+typedef void batch_bounded_fn(void *context, const struct window *window);
 
 typedef void batch_done_fn(void *context, const struct batch_result *result);
 
 struct batch;
 /* Runs on the job's own link, which must be up and idle. The result is valid during the callback; the batch frees itself after
  * it. */
-struct batch *batch_start(struct link *link, const struct batch_request *request, batch_done_fn *done, void *context);
+struct batch *batch_start(struct link *link, const struct batch_request *request, batch_bounded_fn *bounded, batch_done_fn *done,
+                          void *context);
 
 #endif

@@ -187,6 +187,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 }
 
 static void claim(struct job *job) {
+	ahead_forget(job->ahead);
 	job->claim =
 		claim_start(job->link, target_dialect(job->target), job->id, target_host(job->target)->owner,
 	                target_config(job->target)->owner_timeout_ms, target_identity(job->target), &job->claimed, claim_done, job);
@@ -322,6 +323,8 @@ static void batch_done(void *context, const struct batch_result *result) {
 	struct job *job = context;
 	job->batch = NULL;
 	target_give_slot(job->target);
+	if (result->end != BATCH_COMMITTED)
+		ahead_forget(job->ahead);
 	switch (result->end) {
 	case BATCH_COMMITTED:
 		committed(job, result);
@@ -345,6 +348,21 @@ static void batch_done(void *context, const struct batch_result *result) {
 		look(job);
 }
 
+/* While the batch runs, the end of the next one is looked up: not when it rests between batches, where it would gain nothing. */
+static void bounded(void *context, const struct window *window) {
+	struct job *job = context;
+	if (window->last || job->last_end_us == 0 || job->pace.last_delay_us > 0)
+		return;
+	if (job->ahead == NULL) {
+		char application[64];
+		snprintf(application, sizeof application, "backfilld ahead %s", job->id);
+		job->ahead = ahead_new(job->loop, target_engine(job->target), target_config(job->target)->url, application);
+	}
+	const struct segment *segment = next_segment(job);
+	const struct table_shape *shape = job->claimed.shape;
+	ahead_look(job->ahead, shape, &shape->leaves[segment->leaf], &window->through, &segment->through, job->asked_rows);
+}
+
 static void start_batch(struct job *job, struct segment *segment) {
 	const struct job_settings *settings = &job->claimed.job->settings;
 	int64_t statement_ms = settings->batch.time_ms * 20;
@@ -359,7 +377,9 @@ static void start_batch(struct job *job, struct segment *segment) {
 		.statement_timeout_ms = statement_ms > SHORTEST_STATEMENT_MS ? statement_ms : SHORTEST_STATEMENT_MS,
 		.lock_timeout_ms = lock_wait_ms(settings),
 	};
-	job->batch = batch_start(job->link, &request, batch_done, job);
+	job->asked_rows = request.rows;
+	ahead_take(job->ahead, request.rows, &request.window);
+	job->batch = batch_start(job->link, &request, bounded, batch_done, job);
 	if (job->tries >= JOB_TRIES_BEFORE_HOLD)
 		job_ask_for_blocker(job);
 }
@@ -491,6 +511,7 @@ void job_free(struct job *job) {
 	ev_timer_stop(job->loop, &job->seen);
 	job->over = true; /* what still runs on the link ends now, and must not start anything */
 	link_free(job->link);
+	ahead_free(job->ahead);
 	throttle_unuse(target_throttle(job->target));
 	claimed_clear(&job->claimed);
 	free(job->id);

@@ -7,6 +7,7 @@
 
 #include "daemon/engine/transaction.h"
 #include "daemon/job/batch.h"
+#include "daemon/job/boundary.h"
 #include "daemon/job/job.h"
 #include "daemon/throttle/pace.h"
 
@@ -27,6 +28,7 @@ struct job {
 	struct claim *claim;
 	struct freeze *freeze;
 	struct batch *batch;
+	struct ahead *ahead; /* NULL until it would help */
 	bool completing, over;
 	bool pausing; /* has asked to be paused: starts nothing meanwhile */
 
@@ -38,6 +40,7 @@ struct job {
 
 	struct pace pace;
 	int64_t batch_rows; /* what batch.rows said when the pace began there */
+	int64_t asked_rows; /* of the batch in flight */
 	struct throttle_verdict verdict;
 	char hold[400]; /* why we wait by ourselves; "" when we don't */
 	char hold_probe[80];

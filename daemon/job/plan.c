@@ -68,8 +68,8 @@ void window_from_boundary(struct window *window, const struct plan_key *boundary
 	window->last = false;
 }
 
-void window_from_rest(struct window *window, const struct segment *segment, int64_t left) {
-	plan_key_copy(&window->through, &segment->through);
+void window_from_rest(struct window *window, const struct plan_key *through, int64_t left) {
+	plan_key_copy(&window->through, through);
 	window->rows_scanned = left;
 	window->last = true;
 }

@@ -51,8 +51,8 @@ struct window {
 void window_clear(struct window *window);
 /* The boundary look-up found the key of the `rows`th row behind the position. */
 void window_from_boundary(struct window *window, const struct plan_key *boundary, int64_t rows);
-/* It found none: `left` rows are left, and the segment's end is the window's. */
-void window_from_rest(struct window *window, const struct segment *segment, int64_t left);
+/* It found none: `left` rows are left, and the segment's end, `through`, is the window's. */
+void window_from_rest(struct window *window, const struct plan_key *through, int64_t left);
 /* The batch over this window has committed: moves the segment there. */
 void segment_advance(struct segment *segment, const struct window *window, int64_t changed, int64_t conflicted);
 

@@ -84,7 +84,7 @@ static void segment_goes_from_start_to_end(void **state) {
 	assert_false(segment.done);
 	assert_int_equal(segment.batch_id, 1);
 
-	window_from_rest(&window, &segment, 7);
+	window_from_rest(&window, &segment.through, 7);
 	assert_key(&window.through, "[\"99\"]");
 	assert_true(window.last);
 	segment_advance(&segment, &window, 7, 0);
