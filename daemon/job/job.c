@@ -50,6 +50,7 @@ static void over(struct job *job) {
 	job->over = true;
 	ev_timer_stop(job->loop, &job->wake);
 	ev_timer_stop(job->loop, &job->seen);
+	ev_timer_stop(job->loop, &job->ask);
 	target_job_over(job->target, job);
 }
 
@@ -322,6 +323,7 @@ static void raced(struct job *job) {
 static void batch_done(void *context, const struct batch_result *result) {
 	struct job *job = context;
 	job->batch = NULL;
+	ev_timer_stop(job->loop, &job->ask);
 	target_give_slot(job->target);
 	if (result->end != BATCH_COMMITTED)
 		ahead_forget(job->ahead);
@@ -348,9 +350,16 @@ static void batch_done(void *context, const struct batch_result *result) {
 		look(job);
 }
 
+static void ask_for_blocker_in_ms(struct job *job, double ms) {
+	ev_timer_set(&job->ask, ms / 1000.0, 0.);
+	ev_timer_start(job->loop, &job->ask);
+}
+
 /* While the batch runs, the end of the next one is looked up: not when it rests between batches, where it would gain nothing. */
 static void bounded(void *context, const struct window *window) {
 	struct job *job = context;
+	if (job->tries >= JOB_TRIES_BEFORE_HOLD)
+		ask_for_blocker_in_ms(job, (double)lock_wait_ms(&job->claimed.job->settings) / 2);
 	if (window->last || job->last_end_us == 0 || job->pace.last_delay_us > 0)
 		return;
 	if (job->ahead == NULL) {
@@ -380,8 +389,6 @@ static void start_batch(struct job *job, struct segment *segment) {
 	job->asked_rows = request.rows;
 	ahead_take(job->ahead, request.rows, &request.window);
 	job->batch = batch_start(job->link, &request, bounded, batch_done, job);
-	if (job->tries >= JOB_TRIES_BEFORE_HOLD)
-		job_ask_for_blocker(job);
 }
 
 /* Lag far beyond its limit, although we hold: somebody else's load, and a person has to look. */
@@ -497,6 +504,8 @@ struct job *job_new(struct target *target, const char *id) {
 	ev_timer_init(&job->seen, job_on_seen, (double)every_ms / 1000.0, (double)every_ms / 1000.0);
 	job->seen.data = job;
 	ev_timer_start(job->loop, &job->seen);
+	ev_init(&job->ask, job_ask_for_blocker);
+	job->ask.data = job;
 	char application[64];
 	snprintf(application, sizeof application, "backfilld %s", id);
 	job->link = link_new(job->loop, target_engine(target), target_config(target)->url, application, link_changed, job);
@@ -509,6 +518,7 @@ void job_free(struct job *job) {
 		return;
 	ev_timer_stop(job->loop, &job->wake);
 	ev_timer_stop(job->loop, &job->seen);
+	ev_timer_stop(job->loop, &job->ask);
 	job->over = true; /* what still runs on the link ends now, and must not start anything */
 	link_free(job->link);
 	ahead_free(job->ahead);

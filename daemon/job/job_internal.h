@@ -34,6 +34,7 @@ struct job {
 
 	ev_timer wake; /* the next look */
 	ev_timer seen; /* tells the control tables that we live */
+	ev_timer ask;  /* whom the batch in flight waits for */
 	bool seen_running;
 	bool reset_wanted; /* the next look makes a new connection first */
 	int64_t rest_until_us;
@@ -74,7 +75,7 @@ void job_release_hold(struct job *job);
 /* A step that tells the control tables that we live, and what has been counted since the last time. */
 void job_add_seen_step(const struct job *job, struct transaction *t);
 /* Asked while our batch waits for a lock: only then does the server know whom it waits for. The answer becomes the hold. */
-void job_ask_for_blocker(struct job *job);
+void job_ask_for_blocker(struct ev_loop *loop, ev_timer *timer, int events);
 /* The timer's callback: a sign of life. */
 void job_on_seen(struct ev_loop *loop, ev_timer *timer, int events);
 

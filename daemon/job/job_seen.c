@@ -91,7 +91,11 @@ static void blocker_answered(void *context, const struct transaction_result *res
 	free(q);
 }
 
-void job_ask_for_blocker(struct job *job) {
+void job_ask_for_blocker(struct ev_loop *loop, ev_timer *timer, int events) {
+	(void)loop, (void)events;
+	struct job *job = timer->data;
+	if (link_conn(job->link) == NULL)
+		return;
 	struct blocker_question *q = mem_alloc(sizeof *q);
 	q->target = job->target;
 	q->job_id = mem_dup(job->id);

@@ -205,11 +205,10 @@ def test_wait_for_writers_can_be_given_up(pg, db, daemon, table):
     assert "wait_for_writers=false" in str(daemon.ctl_json("events", job.id))
 
 
-def test_a_row_lock_of_the_application_is_waited_for_and_named(pg, db, daemon, table):
-    job = counted(delay="0ms", time="50ms")
-    daemon.submit(job)
+def locked_row_is_named(pg, db, daemon, job):
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)  # a writer from before the start would be waited for
     with pg.connect(db, autocommit=False) as writer:
-        daemon.ctl("start", job.id, check=0)
         execute(writer, "UPDATE t SET note = 'mine' WHERE id = %s", (ROWS,))
         pid = writer.info.backend_pid
         reason = wait_for(lambda: (hold_of(daemon, job) or "") if f"pid {pid}" in (hold_of(daemon, job) or "") else None, 30,
@@ -219,3 +218,11 @@ def test_a_row_lock_of_the_application_is_waited_for_and_named(pg, db, daemon, t
         writer.commit()
     daemon.wait_done(job)
     assert_exactly_once(pg, db, ROWS)
+
+
+def test_a_row_lock_of_the_application_is_waited_for_and_named(pg, db, daemon, table):
+    locked_row_is_named(pg, db, daemon, counted(time="50ms"))
+
+
+def test_a_row_lock_that_the_batch_meets_late_is_named(pg, db, daemon, table):
+    locked_row_is_named(pg, db, daemon, increment(allow_triggers=True, batch={"rows": 500, "time": "400ms"}, where="(SELECT true FROM pg_sleep(0.05))"))
