@@ -23,6 +23,7 @@ END_DEADLINE = 60
 # The steps of each transaction, as they run on a job over one table.
 STEPS = {
     "batch": ("begin", "boundary", "count", "capture", "work", "checkpoint", "commit"),
+    "ahead": ("begin", "boundary", "commit"),  # the next end, beside the batch
     "claim": ("begin", "lock", "shape", "end_backend", "take", "segments", "commit"),
     "freeze": ("begin", "wait", "lock", "shape", "last_key", "segment", "done", "commit"),
     "complete": ("begin", "identity", "seen", "complete", "event", "commit"),

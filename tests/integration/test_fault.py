@@ -14,6 +14,7 @@ from writers import Writers, assert_exactly_once, create_counted_table
 
 SOAK = os.environ.get("BACKFILLD_SOAK") == "1"
 BATCH = b"SET LOCAL synchronous_commit = off"  # only a batch's BEGIN says so
+AHEAD = b"READ COMMITTED READ ONLY"  # the look-up of the next end, on a connection of its own
 STATE = b"SET state = $2, reason = $3"  # only a change of state says so
 COMMIT = b"COMMIT\0"
 GOES_ON_WITHIN_S = 15
@@ -71,7 +72,8 @@ def work_of(kind):
     keys = {"update": {"set": {"n": "n + 1"}},
             "insert": {"into": "public.copy", "columns": {"id": "id"}, "rollback": {"keep_old_values": False}},
             "statement": {"statement": "UPDATE public.t SET n = n + 1 WHERE {range}", "rollback": {"keep_old_values": False}}}
-    return Job(table="public.t", kind=kind, allow_triggers=True, batch={"max_duty": 1.0}, **keys[kind])
+    # With a rest each batch looks up its own end, so that each exchange is like the other.
+    return Job(table="public.t", kind=kind, allow_triggers=True, batch={"max_duty": 1.0, "delay": "1ms"}, **keys[kind])
 
 
 def assert_copied_once(pg, db, rows):
@@ -115,6 +117,30 @@ def test_cuts(pg, db, proxy, daemon, kind):
         assert_copied_once(pg, db, rows)
     else:
         assert_exactly_once(pg, db, rows)
+
+
+def test_cuts_of_the_look_up_ahead(pg, db, proxy, daemon):
+    """What it would have said the batches find out themselves."""
+    rng = seeded()
+    rows = 200_000 if SOAK else 40_000
+    create_counted_table(pg, db, rows)
+    job = increment(allow_triggers=True, where="(SELECT true FROM pg_sleep(0.02))", batch={"max_duty": 1.0})  # long, and no rest
+    daemon.submit(job, "--start")
+
+    def await_look_up(*how):
+        exchange = Exchange(AHEAD, *how)
+        proxy.watch(f"backfilld ahead {job.id}", exchange)
+        assert exchange.over.wait(GOES_ON_WITHIN_S), f"{exchange}: no such look-up; {daemon.show(job)}\nlog:\n{daemon.log()}"
+        return exchange
+
+    size = await_look_up().counted
+    every = [(direction, k) for direction in (UP, DOWN) for k in range(size[direction])]
+    for direction, k in rng.sample(every, 70 if SOAK else SAMPLE):
+        assert await_look_up(direction, k, rng.choice(CUTS)).struck
+        batches = daemon.batches(job)
+        daemon.wait_batches(job, batches + 1)
+    finish(daemon, job)
+    assert_exactly_once(pg, db, rows)
 
 
 def test_cuts_in_a_short_job_s_life(pg, db, proxy, daemon):
