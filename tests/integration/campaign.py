@@ -15,7 +15,8 @@ from writers import Writers
 
 WHOLE = os.environ.get("BACKFILLD_SOAK") == "1"
 RESULTS = os.environ.get("BACKFILLD_SOAK_RESULTS")
-KIND_PARAMETERS = list(KINDS) if WHOLE else ["any"]  # any: the seed chooses
+EACH_KIND = list(KINDS) if WHOLE else [""]  # the seed chooses one whose name begins so
+EACH_JOB_KIND = ["update", "insert", "statement"] if WHOLE else [""]  # where on_conflict makes no difference
 ROWS = 750
 LIFE_DEADLINE = 30
 END_DEADLINE = 60
@@ -48,7 +49,7 @@ class Campaign:
         print(f"SEED={self.seed}")
         self.rng = random.Random(f"{self.seed} {name} {kind}")
         self.pg, self.db, self.daemon, self.name = pg, db, daemon, name
-        self.kind = self.rng.choice(list(KINDS)) if kind == "any" else kind
+        self.kind = self.rng.choice([name for name in KINDS if name.startswith(kind)])
         self.work = Work(pg, db, self.kind, rows)
         self.blows, self.begin = 0, time.monotonic()
         self.batch = {}

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from campaign import KIND_PARAMETERS, WHOLE, Campaign
+from campaign import EACH_JOB_KIND, EACH_KIND, WHOLE, Campaign
 from server import WORKER, execute
 from waiting import wait_for
 
@@ -21,7 +21,8 @@ BLOCKED_AT_MOST_S = 3
 MANY = 20_000
 SLOW = {"delay": "50ms"}  # so that a job still runs when it is to be paused
 
-pytestmark = pytest.mark.parametrize("kind", KIND_PARAMETERS)
+each_kind = pytest.mark.parametrize("kind", EACH_KIND)
+each_job_kind = pytest.mark.parametrize("kind", EACH_JOB_KIND)
 
 
 def keep_working(campaign):
@@ -70,7 +71,11 @@ def nth(campaign, what, point):
     return 1
 
 
-@pytest.mark.parametrize("what", ACTS)
+def kinds_of(what):
+    return EACH_KIND if what in ("batch", "ahead") else EACH_JOB_KIND
+
+
+@pytest.mark.parametrize("what, kind", [(what, kind) for what in ACTS for kind in kinds_of(what)])
 def test_killed_at_every_failpoint(pg, db, daemon, what, kind):
     campaign = Campaign(pg, db, daemon, f"kill -9 at each failpoint: {what}", kind)
     daemon.kill9()
@@ -84,6 +89,7 @@ def test_killed_at_every_failpoint(pg, db, daemon, what, kind):
         campaign.finish()
 
 
+@each_kind
 def test_random_kills(pg, db, daemon, kind):
     campaign = Campaign(pg, db, daemon, "kill -9 at random", kind, MANY)
     campaign.batch = {"delay": campaign.rng.choice(["0ms", "2ms"])}  # without a rest, the next end is looked up ahead
@@ -98,6 +104,7 @@ def test_random_kills(pg, db, daemon, kind):
         campaign.finish()
 
 
+@each_kind
 def test_server_crashes(pg, db, daemon, kind):
     """Batches commit without waiting for the disk: the last of them are lost, rows and checkpoint alike."""
     campaign = Campaign(pg, db, daemon, "server crash", kind, MANY)
@@ -112,6 +119,7 @@ def test_server_crashes(pg, db, daemon, kind):
         campaign.finish()
 
 
+@each_kind
 def test_stalled_and_overtaken(pg, db, daemon, make_daemon, kind):
     """The owner stands still in mid-batch, another daemon goes on, then the owner wakes up: it writes nothing. And the
     site's own UPDATE of the same row waits no longer than the server lets an idle transaction be."""
@@ -140,6 +148,7 @@ def test_stalled_and_overtaken(pg, db, daemon, make_daemon, kind):
 
 
 @pytest.mark.parametrize("how", ["cut", "ended"])
+@each_kind
 def test_connection_lost_at_every_failpoint(pg, db, daemon, how, kind):
     """cut: what was sent arrives, no answer does. ended: the server ends the connection while the daemon stands still."""
     campaign = Campaign(pg, db, daemon, f"connection {how} at each failpoint", kind)
@@ -153,6 +162,7 @@ def test_connection_lost_at_every_failpoint(pg, db, daemon, how, kind):
         campaign.finish()
 
 
+@each_job_kind
 def test_connection_cut_while_states_change(pg, db, daemon, kind):
     """The control connection's: whoever asked is told that the outcome is not known, and asks again."""
     campaign = Campaign(pg, db, daemon, "connection cut while states change", kind)
