@@ -7,7 +7,7 @@ packages='
 gcc clang libclang-rt-14-dev libc6-dev make pkg-config binutils git
 libpq-dev libev-dev libconfig-dev libsystemd-dev libjansson-dev libpg-query-dev libprotobuf-c-dev libssl-dev
 uthash-dev libcmocka-dev
-postgresql-15 postgresql-client-15
+postgresql-15 postgresql-client-15 pgbouncer
 python3 python3-pytest python3-pytest-xdist python3-psycopg2
 openssl clang-format clang-tidy cppcheck shellcheck gcovr scdoc socat procps util-linux
 '
@@ -46,8 +46,19 @@ forbid_main_cluster() {
 	echo "deps: $conf says that no main cluster is made; take the line out if you want one"
 }
 
+# The package starts a pooler of the system's; the tests start their own.
+forbid_pooler() {
+	unit=/etc/systemd/system/pgbouncer.service
+	[ -d /run/systemd/system ] && [ ! -e "$unit" ] || return 0
+	as_root ln -s /dev/null "$unit"
+	echo "deps: $unit says that no pgbouncer is started; remove it if you want one"
+}
+
 case "$missing " in
 *' postgresql-15 '*) forbid_main_cluster ;;
+esac
+case "$missing " in
+*' pgbouncer '*) forbid_pooler ;;
 esac
 
 echo "deps: installing$missing"

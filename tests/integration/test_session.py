@@ -1,0 +1,104 @@
+"""What a batch runs under, whatever the role's own settings are, and that nothing of it is left in the session."""
+
+import json
+
+import pytest
+
+from jobs import Job
+from waiting import wait_for
+
+ODD = {"DateStyle": "'German, DMY'", "IntervalStyle": "sql_standard", "TimeZone": "'Asia/Kathmandu'", "extra_float_digits": "-3",
+       "bytea_output": "escape", "standard_conforming_strings": "off", "backslash_quote": "on", "search_path": "nowhere, pg_temp",
+       "row_security": "on", "default_transaction_isolation": "'repeatable read'", "statement_timeout": "0", "lock_timeout": "'1h'",
+       "idle_in_transaction_session_timeout": "0", "synchronous_commit": "on", "jit": "on"}
+
+PINNED = {"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "TimeZone": "UTC", "extra_float_digits": "1", "bytea_output": "hex",
+          "lc_monetary": "C", "standard_conforming_strings": "on", "search_path": "pg_catalog, public", "row_security": "off",
+          "transaction_isolation": "read committed", "transaction_read_only": "off", "statement_timeout": "5s",
+          "lock_timeout": "250ms", "idle_in_transaction_session_timeout": "2s", "synchronous_commit": "off", "jit": "off"}
+
+
+@pytest.fixture
+def odd_role(pg, db):
+    for name, value in ODD.items():
+        pg.sql(db, f"ALTER ROLE backfill IN DATABASE {db} SET {name} = {value}")
+
+
+def settings_of_a_batch(pg, db, daemon, **keys):
+    """The job writes down itself what it runs under."""
+    pg.sql(db, "CREATE TABLE seen (name text PRIMARY KEY, value text); GRANT SELECT, UPDATE ON seen TO backfill")
+    for name in PINNED:
+        pg.sql(db, "INSERT INTO seen VALUES (%s)", (name,))
+    daemon.run_job(Job(table="public.seen", kind="update", set={"value": "current_setting(name)"}, **keys))
+    return dict(pg.sql(db, "SELECT name, value FROM seen"))
+
+
+def test_every_setting_that_matters_is_pinned(pg, db, odd_role, daemon):
+    assert settings_of_a_batch(pg, db, daemon) == PINNED
+
+
+def test_a_long_batch_waits_for_locks_below_deadlock_timeout(pg, db, odd_role, daemon):
+    """Which error comes first must not be chance; and it waits for disk if that is asked for."""
+    seen = settings_of_a_batch(pg, db, daemon, durability="batch", batch={"time": "5s"})
+    assert seen == {**PINNED, "statement_timeout": "100s", "lock_timeout": "900ms", "synchronous_commit": "on"}
+
+
+COLUMNS = {"d": "date", "at": "timestamptz", "span": "interval", "raw": "bytea", "amount": "numeric"}
+
+
+def test_keys_and_kept_values_have_one_text(pg, db, odd_role, daemon):
+    """What one connection wrote under the role's settings another one reads, when they have changed."""
+    pg.sql(db, f"""CREATE TABLE t ({", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())}, n int NOT NULL DEFAULT 0, f float8,
+            PRIMARY KEY ({", ".join(COLUMNS)}));
+        INSERT INTO t SELECT date '2026-01-01' + i, timestamptz '2026-02-03 04:05:06.789+00' + i * interval '1 day',
+            interval '1 mon -3 days 04:05:06.7' * i, decode(lpad(to_hex(i * 97), 8, '0'), 'hex'), i / 7.0 FROM generate_series(1, 300) i;
+        GRANT SELECT, UPDATE ON t TO backfill""")
+    job = Job(table="public.t", kind="update", set={"n": "n + 1", "f": "0.1::float8 + 0.2::float8"}, batch={"delay": "1h"})
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)
+    with pg.connect(db) as connection:
+        connection.cursor().execute("SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET IntervalStyle = postgres")
+        cursor = connection.cursor()
+        cursor.execute(f"SELECT {', '.join(f'{name}::text' for name in COLUMNS)} FROM t ORDER BY {', '.join(COLUMNS)}")
+        texts = [list(row) for row in cursor.fetchall()]
+    position, through = pg.sql(db, "SELECT position_key, through_key FROM backfill.segment")[0]
+    assert (json.loads(position), json.loads(through)) == (texts[99], texts[299])
+    keys, new = pg.sql(db, "SELECT keys, new_values FROM backfill.kept")[0]
+    assert keys == [text for column in zip(*texts[:100]) for text in column]
+    assert set(new) == {"1", "0.30000000000000004"}
+
+    daemon.kill9()
+    pg.sql(db, f"ALTER ROLE backfill IN DATABASE {db} RESET ALL")
+    daemon.start()
+    daemon.ctl("set", job.id, "batch.delay=0ms", check=0)
+    daemon.wait_done(job)
+    assert pg.sql(db, "SELECT n, count(*)::int FROM t GROUP BY n") == [(1, 300)]
+
+
+def test_batches_need_no_disk_but_claims_and_states_do(pg, db, odd_role, daemon):
+    """The server's own words: each change of a control row, and under which synchronous_commit it came."""
+    pg.sql(db, f"ALTER ROLE backfill IN DATABASE {db} SET synchronous_commit = off")
+    pg.sql(db, """CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT generate_series(1, 1000);
+        GRANT SELECT, UPDATE ON t TO backfill;
+        CREATE TABLE public.durability (what text, setting text); GRANT INSERT ON public.durability TO backfill;
+        CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF TG_TABLE_NAME = 'job' THEN
+                IF new.state <> old.state THEN INSERT INTO public.durability VALUES (new.state, current_setting('synchronous_commit')); END IF;
+                IF new.epoch > old.epoch AND new.state = 'running' THEN
+                    INSERT INTO public.durability VALUES ('claim', current_setting('synchronous_commit')); END IF;
+            ELSIF new.batch_id > old.batch_id THEN INSERT INTO public.durability VALUES ('batch', current_setting('synchronous_commit'));
+            END IF;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER note AFTER UPDATE ON backfill.job FOR EACH ROW EXECUTE FUNCTION public.note();
+        CREATE TRIGGER note AFTER UPDATE ON backfill.segment FOR EACH ROW EXECUTE FUNCTION public.note()""")
+    job = Job(table="public.t", kind="update", set={"n": "n + 1"}, batch={"delay": "50ms"})
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 2)
+    daemon.ctl("pause", job.id, check=0)
+    daemon.ctl("resume", job.id, check=0)
+    daemon.wait_done(job)
+    wait_for(lambda: daemon.state(job) == "completed", 5, "the end")
+    assert dict(pg.sql(db, "SELECT what, string_agg(DISTINCT setting, ' ') FROM public.durability GROUP BY what")) == {
+        "running": "on", "paused": "on", "completed": "on", "claim": "on", "batch": "off"}
