@@ -27,6 +27,7 @@ void claimed_clear(struct claimed *claimed) {
 }
 
 struct claim {
+	struct link *link;
 	const struct dialect *dialect;
 	const char *job_id;
 	const struct owner *owner;
@@ -111,6 +112,14 @@ static bool absorb_shape(void *context, const struct engine_result *r) {
 		log_warning(NULL, "job %s: %s came after its start and is not worked on", claim->job_id, added);
 	claimed->leaves_mark = mem_dup(engine_value(r, 0, 2));
 	claimed->key_mark = mem_dup(engine_value(r, 0, 3));
+	return true;
+}
+
+static bool prepare_take(void *context, struct statement *statement) {
+	struct claim *claim = context;
+	statement_add_text(statement, claim->job_id);
+	statement_add_text(statement, claim->owner->name);
+	statement_add_int(statement, engine_backend_pid(link_conn(claim->link)));
 	return true;
 }
 
@@ -204,7 +213,7 @@ struct claim *claim_start(struct link *link, const struct dialect *dialect, cons
                           void *context) {
 	struct claim *claim = mem_alloc(sizeof *claim);
 	*claim = (struct claim){
-		.dialect = dialect, .job_id = job_id, .owner = owner, .claimed = claimed, .done = done, .context = context};
+		.link = link, .dialect = dialect, .job_id = job_id, .owner = owner, .claimed = claimed, .done = done, .context = context};
 	claimed_clear(claimed);
 
 	struct transaction *t = transaction_new("claim", dialect_sql(dialect, "control_begin"));
@@ -218,9 +227,7 @@ struct claim *claim_start(struct link *link, const struct dialect *dialect, cons
 	statement_add_text(s, job_id);
 	s = transaction_add(t, "end_backend", dialect_sql(dialect, "claim_end_backend"), NULL, NULL);
 	statement_add_text(s, job_id);
-	s = transaction_add(t, "take", dialect_sql(dialect, "claim_take"), NULL, absorb_take);
-	statement_add_text(s, job_id);
-	statement_add_text(s, owner->name);
+	transaction_add(t, "take", dialect_sql(dialect, "claim_take"), prepare_take, absorb_take);
 	transaction_add(t, "segments", dialect_sql(dialect, "claim_segments"), prepare_segments, absorb_segments);
 	link_run(link, t, ANSWER_TIMEOUT_MS, 0, claim, claim_ended);
 	return claim;

@@ -552,12 +552,11 @@ static void cancel_answered(void *context, const struct transaction_result *resu
 }
 
 void job_cancel_batch(struct job *job) {
-	struct engine_conn *conn = link_conn(job->link);
-	if (job->batch == NULL || conn == NULL)
+	if (job->batch == NULL)
 		return;
 	struct transaction *t = transaction_new("cancel", NULL);
 	struct statement *s = transaction_add(t, "cancel", dialect_sql(target_dialect(job->target), "cancel_backend"), NULL, NULL);
-	statement_add_int(s, engine_backend_pid(conn));
+	statement_add_text(s, job->id);
 	target_run(job->target, t, NULL, cancel_answered);
 }
 

@@ -145,19 +145,39 @@ def test_the_flag_is_set_again_on_a_server_that_has_lost_it(pg, db, daemon, job)
     wait_for(lambda: len(flags(pg, db)) == 1, 5, "the flag once more")
 
 
-def test_the_batch_in_flight_is_cancelled_if_asked(pg, db, make_daemon):
-    pg.sql(db, "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1, 0);"
-               "GRANT SELECT, UPDATE ON t TO backfill")
+@pytest.fixture
+def cancelling(pg, db, make_daemon):
     daemon = make_daemon()
     daemon.settings["emergency_stop"]["cancel_in_flight"] = True
-    daemon.start().init()
-    job = increment(where="pg_sleep(4) IS NOT NULL")
+    return daemon.start().init()
+
+
+def start_sleeping(pg, db, daemon, seconds):
+    """A batch that is amidst its statement."""
+    pg.sql(db, "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1, 0);"
+               "GRANT SELECT, UPDATE ON t TO backfill")
+    job = increment(where=f"pg_sleep({seconds}) IS NOT NULL", rollback={"keep_old_values": False})
     daemon.submit(job, "--start")
     wait_for(lambda: pg.sql(db, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"), 5,
              "the batch to be in its statement")
+    return job
+
+
+def test_the_batch_in_flight_is_cancelled_if_asked(pg, db, cancelling):
+    daemon = cancelling
+    job = start_sleeping(pg, db, daemon, 4)
     touch(daemon.stop_file)
     begin = time.monotonic()
     daemon.wait_state(job, "paused", 5)
     assert time.monotonic() - begin < 2
     assert daemon.show(job)["reason"] == "emergency stop"
     assert pg.value(db, "SELECT n FROM t") == 0
+
+
+def test_a_session_that_only_has_the_same_pid_is_not_cancelled(pg, db, cancelling):
+    """A pid is used again, on this server or on the one that the control connection has moved to."""
+    job = start_sleeping(pg, db, cancelling, 2)
+    pg.sql(db, "UPDATE backfill.job SET backend_start = backend_start - interval '1 second'")
+    touch(cancelling.stop_file)
+    cancelling.wait_state(job, "paused", 10)
+    assert pg.value(db, "SELECT n FROM t") == 1

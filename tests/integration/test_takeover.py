@@ -226,3 +226,15 @@ def test_a_row_lock_of_the_application_is_waited_for_and_named(pg, db, daemon, t
 
 def test_a_row_lock_that_the_batch_meets_late_is_named(pg, db, daemon, table):
     locked_row_is_named(pg, db, daemon, increment(allow_triggers=True, batch={"rows": 500, "time": "400ms"}, where="(SELECT true FROM pg_sleep(0.05))"))
+
+
+def test_a_claim_does_not_end_a_session_that_only_has_the_former_one_s_pid(pg, db, daemon, table):
+    job = counted(delay="20ms")
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)
+    daemon.kill9()
+    with pg.connect(db, "backfill") as other:
+        pg.sql(db, "UPDATE backfill.job SET backend_pid = %s", (other.info.backend_pid,))
+        daemon.start()
+        daemon.wait_done(job)
+        assert execute(other, "SELECT 1") == [(1,)]

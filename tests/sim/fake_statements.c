@@ -178,7 +178,7 @@ static enum step do_claim_take(struct fake_session *s, struct request *r, struct
 	snprintf(job->owner, sizeof job->owner, "%s", text(r, 2));
 	job->owner_seen = fake_now_s;
 	job->epoch++;
-	job->backend_pid = s->pid;
+	job->backend_pid = s->pid == number_of(r, 3) ? s->pid : 0;
 	add_row(a, 1);
 	add_int(a, job->epoch);
 	return STEP_DONE;
@@ -556,8 +556,9 @@ static enum step do_blockers(struct fake_session *s, struct request *r, struct a
 static void finish(struct fake_session *s, struct answer *a, enum step step);
 
 static enum step do_cancel_backend(struct fake_session *s, struct request *r, struct answer *a) {
+	const struct fake_job_row *job = SEE(s, &fake.jobs[job_of(r, 1)]);
 	for (struct fake_session *other = fake.sessions; other != NULL; other = other->next)
-		if (other != s && other->pid == number_of(r, 1) && other->waiting) {
+		if (other != s && other->pid == job->backend_pid && other->waiting) {
 			struct answer *cancelled = answer_new(ENGINE_DONE);
 			refuse(cancelled, ENGINE_ERROR_TIMEOUT, "57014", "canceling statement due to user request");
 			finish(other, cancelled, STEP_REFUSED);
