@@ -100,6 +100,12 @@ static bool absorb_lock(void *context, const struct engine_result *r) {
 	return true;
 }
 
+/* The job leaves with the change: what it has counted since its last sign of life would be lost. */
+static bool prepare_seen(void *context, struct statement *s) {
+	struct job *job = local_job(context);
+	return job != NULL && job_prepare_last_words(job, s);
+}
+
 static bool prepare_flags(void *context, struct statement *s) {
 	const struct change *change = context;
 	(void)s;
@@ -197,6 +203,7 @@ static void run_state(struct change *change) {
 	change->transaction = t;
 	struct statement *s = transaction_add(t, "lock", dialect_sql(dialect, "job_lock"), NULL, absorb_lock);
 	statement_add_text(s, change->job_id);
+	transaction_add(t, "seen", dialect_sql(dialect, "owner_seen"), prepare_seen, NULL);
 	transaction_add(t, "flags", dialect_sql(dialect, "meta"), prepare_flags, absorb_flags);
 	transaction_add(t, "state", dialect_sql(dialect, "job_set_state"), prepare_state, absorb_state);
 	transaction_add(t, "segments", dialect_sql(dialect, "job_set_segments"), prepare_segments, NULL);

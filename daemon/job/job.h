@@ -29,6 +29,9 @@ void job_unquiet(struct job *job);
 void job_cancel_batch(struct job *job);
 /* Its settings, or the target's, have changed: claims again before the next batch, which reads them. */
 void job_reread(struct job *job);
+/* Parameters of owner_seen: what was counted since we last told. Sent on the target's connection, behind what is on its way
+ * there. False: it is not ours. */
+bool job_prepare_last_words(struct job *job, struct statement *statement);
 /* Gives ownership back (for an orderly end of the daemon): job_quiet first. done comes once, also when it failed. */
 void job_release(struct job *job, void (*done)(void *context), void *context);
 

@@ -54,9 +54,7 @@ void job_release_hold(struct job *job) {
 	job->hold_probe[0] = '\0';
 }
 
-void job_add_seen_step(const struct job *job, struct transaction *t) {
-	struct statement *s =
-		transaction_add(t, "seen", dialect_sql(target_dialect(job->target), "owner_seen"), NULL, transaction_expect_one);
+static void add_seen(const struct job *job, struct statement *s) {
 	statement_add_text(s, job->id);
 	statement_add_text(s, target_host(job->target)->owner->name);
 	statement_add_int(s, job->claimed.epoch);
@@ -65,6 +63,19 @@ void job_add_seen_step(const struct job *job, struct transaction *t) {
 	statement_add_int(s, job->failed);
 	statement_add_int(s, job->retried);
 	statement_add_int(s, job->split);
+}
+
+void job_add_seen_step(const struct job *job, struct transaction *t) {
+	add_seen(job,
+	         transaction_add(t, "seen", dialect_sql(target_dialect(job->target), "owner_seen"), NULL, transaction_expect_one));
+}
+
+bool job_prepare_last_words(struct job *job, struct statement *s) {
+	if (job->claimed.job == NULL)
+		return false;
+	job_count_time(job);
+	add_seen(job, s);
+	return true;
 }
 
 struct blocker_question {
