@@ -120,7 +120,9 @@ def test_a_kill_while_held_stays_held(pg, db, daemon, job):
     finish(pg, db, daemon, job)
 
 
-def test_without_configured_replicas_those_of_the_primary_count(pg, db, make_daemon):
+@pytest.fixture
+def found_job(pg, db, make_daemon):
+    """(daemon, job): no replica is configured, the primary tells of its standbys. Limit 500 ms."""
     pg.sql(db, "GRANT pg_monitor TO backfill")
     pg.sql(db, f"""CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);
         INSERT INTO t SELECT i, 0 FROM generate_series(1, {ROWS}) i; GRANT SELECT, UPDATE ON t TO backfill""")
@@ -130,11 +132,93 @@ def test_without_configured_replicas_those_of_the_primary_count(pg, db, make_dae
     job = increment(batch={"delay": "20ms"}, throttle={"max_lag": "500ms"})
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 2)
+    yield daemon, job
+    pg.heal()
+    pg.sql(db, "REVOKE pg_monitor FROM backfill")
+
+
+def test_without_configured_replicas_those_of_the_primary_count(pg, found_job):
+    daemon, job = found_job
     pg.pause_replay()
     wait_held(daemon, job, "replica lag")
     pg.resume_replay()
-    pg.sql(db, "REVOKE pg_monitor FROM backfill")
-    daemon.ctl("cancel", job.id, check=0)
+    wait_for(lambda: hold_reason(daemon, job) is None, 10, lambda: f"the release; {daemon.show(job)['throttle']}")
+
+
+def test_a_replica_that_vanishes_holds_until_it_is_left_out_by_name(pg, db, found_job):
+    daemon, job = found_job
+    pg.replica.stop("fast")
+    wait_held(daemon, job, "vanished")
+    assert_stands_still(daemon, job)
+    daemon.ctl("set", job.id, 'throttle.replicas=["!walreceiver"]', check=0)
+    finish(pg, db, daemon, job)
+    assert "!walreceiver" in str([e for e in daemon.ctl_json("events", job.id) if e["event"] == "setting.changed"])
+
+
+def test_a_delay_on_purpose_is_no_lag(pg, db, daemon, job):
+    """recovery_min_apply_delay is what its administrator wants; beyond it counts."""
+    try:
+        with open(f"{pg.replica.data}/postgresql.auto.conf", "a") as f:
+            f.write("recovery_min_apply_delay = '1500ms'\n")
+        pg.sql("postgres", "SELECT pg_reload_conf()", replica=True)
+        pg.wait_replayed("postgres", "SELECT 1 WHERE current_setting('recovery_min_apply_delay') = '1500ms'")
+        pg.sql(db, "CREATE TABLE marker ()")
+        assert pg.value(db, "SELECT to_regclass('marker') IS NULL", replica=True), "the replica is late"
+        pg.wait_replayed(db, "SELECT 1 WHERE to_regclass('marker') IS NOT NULL")
+        done = daemon.batches(job)
+        daemon.wait_batches(job, done + 20, 10)
+        pg.pause_replay()
+        wait_held(daemon, job, "replica lag")
+        pg.resume_replay()
+    finally:
+        with open(f"{pg.replica.data}/postgresql.auto.conf", "a") as f:
+            f.write("recovery_min_apply_delay = 0\n")
+        pg.sql("postgres", "SELECT pg_reload_conf()", replica=True)
+    finish(pg, db, daemon, job)
+
+
+def test_a_replica_that_is_none_is_blind(pg, db, make_daemon):
+    """A logical subscriber, or one that was promoted, shows a heartbeat perhaps, and no lag of the primary's replicas."""
+    pg.sql(db, "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1); GRANT ALL ON t TO backfill")
+    daemon = make_daemon()
+    daemon.settings["targets"][0]["replicas"][0]["url"] = pg.url(db)
+    daemon.start().init()
+    job = increment()
+    daemon.submit(job, "--start")
+    wait_held(daemon, job, "not a replica")
+    assert_stands_still(daemon, job)
+    assert daemon.batches(job) == 0
+
+
+def test_somebody_else_s_load_pauses_and_throws_nothing_away(pg, db, daemon, job):
+    daemon.ctl("set", job.id, "guards.lag=1s", check=0)
+    pg.pause_replay()
+    daemon.wait_state(job, "paused", 15)
+    done = daemon.batches(job)
+    assert "guard: replica lag" in daemon.show(job)["reason"]
+    names = [e["event"] for e in daemon.ctl_json("events", job.id)]
+    assert names.index("guard.tripped") < names.index("job.paused")
+    pg.resume_replay()
+    daemon.ctl("resume", job.id, check=0)
+    daemon.wait_batches(job, done + 1)
+    finish(pg, db, daemon, job)
+
+
+def test_heartbeats_take_turns_among_a_few_rows(pg, db, daemon, job):
+    """A single row would rot under an old snapshot."""
+    def versions_of_a_row():
+        return pg.sql(db, "SELECT count(*)::int, max(seq) - min(seq) FROM backfill.heartbeat")[0]
+    wait_for(lambda: pg.value(db, "SELECT max(seq) FROM backfill.heartbeat") >= 8, 10, "some heartbeats")
+    assert versions_of_a_row() == (4, 3)
+
+
+def test_a_held_job_shows_no_eta(pg, daemon, job):
+    wait_for(lambda: (daemon.show(job)["eta_s"] or -1) > 0, 5, "an ETA")
+    pg.pause_replay()
+    wait_held(daemon, job, "replica lag")
+    shown = daemon.show(job)
+    assert shown["eta_s"] is None and shown["rate_rows_s"] == 0 and 0 < shown["progress"] < 1
+    assert "held" in daemon.ctl("show", job.id, check=0).stdout
 
 
 def test_a_looser_limit_than_the_target_s_is_refused(pg, db, make_daemon):
