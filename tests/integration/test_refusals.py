@@ -21,7 +21,7 @@ REFUSED = {
     "partial_index": (BASE + "CREATE UNIQUE INDEX ON t (m) WHERE m > 0", {"key": ["m"]}, "partial", 'key = ( "id" )'),
     "key_that_is_not_unique": (BASE, {"key": ["m"]}, "no unique index", 'key = ( "id" )'),
     "set_on_the_key": (BASE, {"set": {"id": "id + 1"}}, "id is a column of the key", "key"),
-    "generated_column": (BASE + "ALTER TABLE t ADD g int GENERATED ALWAYS AS (m * 2) STORED", {"set": {"g": "1"}}, "generated", ""),
+    "generated_column": (BASE + "ALTER TABLE t ADD g int GENERATED ALWAYS AS (m * 2) STORED", {"set": {"g": "1"}}, "the server computes it", ""),
     "identity_column": (BASE + "ALTER TABLE t ADD g int GENERATED ALWAYS AS IDENTITY", {"set": {"g": "1"}}, "IDENTITY", ""),
     "missing_column": (BASE, {"set": {"nota": "'x'"}}, "no column nota", "note"),
     "missing_column_in_where": (BASE, {"where": "nn = 1"}, "nn", ""),

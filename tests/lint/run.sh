@@ -37,6 +37,7 @@ check 'symbols that libpg_query exports' tests/lint/symbols.sh
 check 'file length' tests/lint/length.sh
 check 'shellcheck' shellcheck "${shell_files[@]}"
 check 'generated documentation is fresh' tests/lint/docs.sh
+check 'known traps: their tests and mutants exist' /usr/bin/python3 tests/lint/traps.py
 check 'cppcheck' cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr --error-exitcode=1 -j 2 -I. \
 	-D_GNU_SOURCE --suppress=missingIncludeSystem --suppress=unknownMacro "${sources[@]}"
 check 'clang-tidy' tidy_all
