@@ -140,8 +140,12 @@ MUTANTS = {
                                 ["test_throttle.py::test_a_replica_that_is_none_is_blind"]),
     "a delay on purpose is lag": ([(LAG, "mono_us - delay_us", "mono_us - 0 * delay_us")],
                                   ["test_throttle.py::test_a_delay_on_purpose_is_no_lag"]),
-    "a vanished replica is forgotten": ([("daemon/throttle/throttle.c", "if (present[i])", "if (present[i] || true)")],
+    "a vanished replica is forgotten": ([("daemon/throttle/throttle.c", "if (!present[i])", "if (false && !present[i])"),
+                                         ("sql/postgres/heartbeat_standbys.sql", "LIKE 'standby:%' AND", "LIKE 'standby:%' AND false AND")],
                                         ["test_throttle.py::test_a_replica_that_vanishes_holds_until_it_is_left_out_by_name"]),
+    "a restart forgets a vanished replica": (
+        [("sql/postgres/heartbeat_standbys.sql", "LIKE 'standby:%' AND", "LIKE 'standby:%' AND false AND")],
+        ["test_throttle.py::test_a_replica_that_vanishes_while_the_daemon_is_dead_holds_too"]),
     "replay_lag is believed": ([(LAG, "fmax(stuck_ms, measured_ms)", "0 * stuck_ms + measured_ms")], ["unit/test_lag"]),
     "no guard": ([(JOB, "if (limit_ms <= 0 ||", "if (limit_ms >= 0 ||")],
                  ["test_throttle.py::test_somebody_else_s_load_pauses_and_throws_nothing_away"]),
@@ -171,7 +175,7 @@ MUTANTS = {
         ("be of any length", "if (strlen(f->text) > MAX_FRAGMENT_BYTES)", "if (false)"))},
     **{f"libconfig meets {what}": ([("common/keytable_scan.c", old, new)], ["unit/test_keytable"]) for what, old, new in (
         ("@include", "if (c == '@')", "if (false)"), ("\\x00", "if (strtol(byte, NULL, 16) == 0)", "if (false)"),
-        ("33 bits", "if (!is_long && (value > INT32_MAX || value < INT32_MIN))", "if (false && is_long)"),
+        ("33 bits", "if (!is_long && (value > INT32_MAX || value < INT32_MIN))", "if (false && is_long && value > 0)"),
         ("deep nesting", "if (++s->depth > KEYTABLE_MAX_DEPTH)", "if (++s->depth > 1000000)"),
         ("long texts", "if (s->end - s->at > KEYTABLE_MAX_BYTES)", "if (false)"))},
 }

@@ -242,10 +242,20 @@ static int64_t value_int(const struct engine_result *result, int row, int column
 	return text != NULL ? strtoll(text, NULL, 10) : null;
 }
 
+static void set_vanished(struct replica *replica) {
+	replica->listed = false;
+	set_unknown(replica, "vanished from pg_stat_replication; if it is gone for good: throttle.replicas = [\"!%.60s\"]",
+	            replica->name);
+}
+
 static void absorb_standby(struct replica *replica, const struct engine_result *result, int row, int64_t now_us) {
 	const char *state = engine_value(result, row, 1);
 	int64_t distance_bytes = value_int(result, row, 3, 0);
 	double lag_ms;
+	if (state != NULL && strcmp(state, "vanished") == 0) {
+		set_vanished(replica);
+		return;
+	}
 	if (!replica->listed)
 		replica->standby = (struct lag_standby){0};
 	replica->listed = true;
@@ -289,14 +299,9 @@ static bool standbys_absorb(void *context, const struct engine_result *result) {
 			present[i] |= throttle->replicas[i] == replica;
 		absorb_standby(replica, result, row, now_us);
 	}
-	for (size_t i = 0; i < known; i++) {
-		if (present[i])
-			continue;
-		throttle->replicas[i]->listed = false;
-		set_unknown(throttle->replicas[i],
-		            "vanished from pg_stat_replication; if it is gone for good: throttle.replicas = [\"!%.60s\"]",
-		            throttle->replicas[i]->name);
-	}
+	for (size_t i = 0; i < known; i++)
+		if (!present[i])
+			set_vanished(throttle->replicas[i]);
 	throttle->listed = true;
 	throttle->list_why[0] = '\0';
 	return true;

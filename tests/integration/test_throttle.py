@@ -155,6 +155,18 @@ def test_a_replica_that_vanishes_holds_until_it_is_left_out_by_name(pg, db, foun
     assert "!walreceiver" in str([e for e in daemon.ctl_json("events", job.id) if e["event"] == "setting.changed"])
 
 
+def test_a_replica_that_vanishes_while_the_daemon_is_dead_holds_too(pg, db, found_job):
+    daemon, job = found_job
+    daemon.kill9()
+    pg.replica.stop("fast")
+    done = daemon.batches(job)
+    daemon.start()
+    wait_held(daemon, job, "vanished")
+    holds_for(lambda: daemon.batches(job) == done, 1, "no batch in the dark")
+    pg.replica.start()
+    finish(pg, db, daemon, job)
+
+
 def test_a_delay_on_purpose_is_no_lag(pg, db, daemon, job):
     """recovery_min_apply_delay is what its administrator wants; beyond it counts."""
     try:
