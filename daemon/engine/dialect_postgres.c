@@ -78,8 +78,7 @@ static char *begin(const struct table_shape *shape, const struct dialect_session
 	add_pinned(&b, shape, session);
 	/* Safe, as rows and checkpoint share the commit: a crash loses both or neither.
 	 * https://www.postgresql.org/docs/15/wal-async-commit.html */
-	if (!session->wait_for_disk)
-		strbuf_add(&b, "; SET LOCAL synchronous_commit = off");
+	strbuf_printf(&b, "; SET LOCAL synchronous_commit = %s", session->wait_for_disk ? "on" : "off");
 	strbuf_add(&b, "; SET CONSTRAINTS ALL IMMEDIATE");
 	return strbuf_take(&b);
 }

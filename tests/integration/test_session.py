@@ -39,6 +39,9 @@ def test_every_setting_that_matters_is_pinned(pg, db, odd_role, daemon):
 
 def test_a_long_batch_waits_for_locks_below_deadlock_timeout(pg, db, odd_role, daemon):
     """Which error comes first must not be chance; and it waits for disk if that is asked for."""
+    pg.sql(db, f"ALTER ROLE backfill IN DATABASE {db} SET synchronous_commit = off")
+    pg.terminate_backends_of(db)
+    daemon.wait_up()
     seen = settings_of_a_batch(pg, db, daemon, durability="batch", batch={"time": "5s"})
     assert seen == {**PINNED, "statement_timeout": "100s", "lock_timeout": "900ms", "synchronous_commit": "on"}
 
