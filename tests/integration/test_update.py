@@ -105,9 +105,9 @@ def test_rows_inserted_above_the_frozen_key_are_left_alone(pg, db, daemon, table
     job = slow_job()
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 1)
-    pg.sql(db, "INSERT INTO t VALUES (5000, 0, false)")
+    pg.sql(db, "INSERT INTO t SELECT i, 0, false FROM generate_series(5001, 5300) i")  # some batches' worth
     daemon.wait_done(job)
-    assert pg.value(db, "SELECT n FROM t WHERE id = 5000") == 0
+    assert pg.sql(db, "SELECT n, count(*)::int FROM t WHERE id > 5000 GROUP BY n") == [(0, 300)]
 
 
 def test_same_id_same_content_is_the_same_job(pg, db, daemon, table):
