@@ -67,8 +67,9 @@ MUTANTS = {
                                        ["test_traps.py::test_row_level_security_that_comes_while_a_job_runs_is_no_silence"]),
     "policies are no reason to refuse": ([(RULES, 'if (flag_of(relation, "row_security"))', "if (false)")],
                                          ["test_refusals.py::test_refused[row_level_security]"]),
-    "the table's mark is not looked at": ([(BATCH, "\treturn !batch->changed;", "\tbatch->changed = false;\n\treturn true;")],
-                                          ["test_altered.py::test_another_table_of_the_same_name_is_not_touched"]),
+    "the table's mark is not looked at": (
+        [(DIALECT, "oid::bigint = $10::bigint", "oid::bigint IS DISTINCT FROM -$10::bigint"), (DIALECT, "= $11::text", "<> '-' || $11::text")],
+        ["test_altered.py::test_another_table_of_the_same_name_is_not_touched"]),
     "a copy is taken for the original": (
         [("sql/postgres/claim_lock.sql", "WHEN home.value IS DISTINCT FROM here.server", "WHEN false")],
         ["test_adopt.py::test_the_job_s_own_connection_comes_back_on_a_copy"]),
@@ -112,8 +113,15 @@ MUTANTS = {
                                              ["test_traps.py::test_a_deadlock_with_the_application_costs_the_application_nothing"]),
     "no lock_timeout": ([(JOB, "= lock_wait_ms(settings)", "= 0 * lock_wait_ms(settings)")],
                         ["test_takeover.py::test_a_row_lock_of_the_application_is_waited_for_and_named"]),
-    "nobody asks who blocks": ([(JOB, "\t\tjob_ask_for_blocker(job);", "\t\t(void)0;")],
+    "nobody asks who blocks": ([(JOB, "\t\task_for_blocker_in_ms(job", "\t\tif (false)\n\t\t\task_for_blocker_in_ms(job")],
                                ["test_takeover.py::test_a_row_lock_of_the_application_is_waited_for_and_named"]),
+    "nobody waits for the batch to meet the lock": (
+        [(JOB, "lock_wait_ms(&job->claimed.job->settings) / 2)", "lock_wait_ms(&job->claimed.job->settings) / 1e9)")],
+        ["test_takeover.py::test_a_row_lock_that_the_batch_meets_late_is_named"]),
+    "a look-up ahead is used twice": (
+        [("daemon/job/boundary.c", "\tahead_forget(ahead);\n}\n\nvoid ahead_forget", "}\n\nvoid ahead_forget"),
+         (JOB, "\tif (result->end != BATCH_COMMITTED)\n\t\tahead_forget(job->ahead);\n", "")],
+        [SIMULATION]),
     "a statement may take for ever": ([(JOB, "SHORTEST_STATEMENT_MS = 5000", "SHORTEST_STATEMENT_MS = 500000")],
                                       ["test_traps.py::test_a_statement_that_hangs_is_ended_by_the_server_and_tried_again_smaller"]),
     "no ROLLBACK after a refusal": ([("daemon/engine/transaction.c", '"ROLLBACK"', '"SELECT 1"')],
