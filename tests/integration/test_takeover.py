@@ -130,7 +130,9 @@ def test_a_stalled_daemon_in_mid_batch_blocks_the_site_for_3_s_at_most(pg, db, d
         daemon.sigstop()
         blocker.rollback()
     begin = time.monotonic()
-    pg.sql(db, "UPDATE t SET note = 'site' WHERE id BETWEEN %s AND %s", (first, first + 99))
+    with pg.connect(db) as site:
+        execute(site, "SET statement_timeout = '20s'")
+        execute(site, "UPDATE t SET note = 'site' WHERE id BETWEEN %s AND %s", (first, first + 99))
     blocked = time.monotonic() - begin
     daemon.sigcont()
     assert blocked <= 3, f"blocked for {blocked:.1f} s"
