@@ -28,7 +28,7 @@ as_postgres() {
 }
 
 servers_begin() {
-	SERVERS_BIN=$(pg_config --bindir) || die "no pg_config: run packaging/deps.sh first"
+	SERVERS_BIN=${BACKFILLD_PG_BIN:-$(pg_config --bindir)} || die "no pg_config: run packaging/deps.sh first"
 	[ -x "$SERVERS_BIN/initdb" ] || die "no PostgreSQL server in $SERVERS_BIN: run packaging/deps.sh first"
 	# Traps first: an interrupt between the two lines must not leave the folder.
 	trap servers_end EXIT
@@ -161,7 +161,7 @@ servers_postgres() { # VARIABLE DIR PORT [OPTION…]
 	shift 3
 	servers_spawn "$name" "$SERVERS_DIR/$dir.log" --as-postgres "$SERVERS_BIN/postgres" -D "$SERVERS_DIR/pg/$dir" -p "$port" \
 		-c listen_addresses=127.0.0.1 -c unix_socket_directories= "$@"
-	servers_until 60 "start of the server $dir" "$SERVERS_BIN/pg_isready" -q -h 127.0.0.1 -p "$port"
+	servers_until 60 "start of the server $dir" pg_isready -q -h 127.0.0.1 -p "$port"
 }
 
 # As superuser on the server of this port: servers_psql PORT DATABASE [psql's arguments]

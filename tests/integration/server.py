@@ -17,8 +17,13 @@ CONNECTION_IS_GONE = (None, "57P01", "57P02")
 OWNER, WORKER, SUPERUSER = "backfill_owner", "backfill", "postgres"
 
 
-def bindir():
-    return subprocess.run(["pg_config", "--bindir"], check=True, capture_output=True, text=True).stdout.strip()
+def pg_program(name):
+    """Of the server that BACKFILLD_PG_BIN names, or else the installed one; clients that it lacks are the installed ones."""
+    chosen = os.path.join(os.environ.get("BACKFILLD_PG_BIN", ""), name)
+    if os.path.isabs(chosen) and os.path.exists(chosen):
+        return chosen
+    installed = subprocess.run(["pg_config", "--bindir"], check=True, capture_output=True, text=True).stdout.strip()
+    return os.path.join(installed, name)
 
 
 def free_port():
@@ -58,13 +63,13 @@ class Instance:
         self.port = free_port()
 
     def start(self):
-        run([os.path.join(bindir(), "pg_ctl"), "-D", self.data, "-l", self.log, "-w", "-t", "30",
+        run([pg_program("pg_ctl"), "-D", self.data, "-l", self.log, "-w", "-t", "30",
              "-o", f"-p {self.port}", "start"])
 
     def stop(self, mode="fast"):
         """fast, immediate or smart."""
         self.unfreeze()
-        run([os.path.join(bindir(), "pg_ctl"), "-D", self.data, "-m", mode, "-w", "-t", "30", "stop"])
+        run([pg_program("pg_ctl"), "-D", self.data, "-m", mode, "-w", "-t", "30", "stop"])
 
     def restart(self, mode="fast"):
         self.stop(mode)
@@ -119,7 +124,7 @@ class Server:
         self._databases = 0
 
     def create(self):
-        run([os.path.join(bindir(), "initdb"), "-A", "trust", "-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8", "-N",
+        run([pg_program("initdb"), "-A", "trust", "-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8", "-N",
              "-D", own_directory(self.primary.data)])
         settings = f"""
 listen_addresses = '127.0.0.1'
@@ -142,14 +147,20 @@ timezone = 'UTC'
 """
         with open(os.path.join(self.primary.data, "postgresql.conf"), "a") as f:
             f.write(settings)
+        self.copy_to_replica()
         self.primary.start()
         with self.connect("postgres", SUPERUSER) as connection:
             for role in (OWNER, WORKER):
                 execute(connection, f"CREATE ROLE {role} LOGIN")
-        run([os.path.join(bindir(), "pg_basebackup"), "-h", self.directory, "-p", str(self.primary.port), "-U", SUPERUSER,
-             "-D", own_directory(self.replica.data), "-R", "-X", "stream", "-c", "fast"])
         self.replica.start()
         self.wait_replica_streams()
+
+    def copy_to_replica(self):
+        """Of a server at rest a copy is a base backup, and needs no program of its version."""
+        run(["cp", "-a", self.primary.data, self.replica.data])
+        run(["touch", os.path.join(self.replica.data, "standby.signal")])
+        with open(os.path.join(self.replica.data, "postgresql.conf"), "a") as f:
+            f.write(f"primary_conninfo = 'host={self.directory} port={self.primary.port} user={SUPERUSER}'\n")
 
     def destroy(self):
         for instance in (self.replica, self.primary):

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from jobs import increment
-from server import OWNER, SUPERUSER, Server, bindir, execute, run
+from server import OWNER, SUPERUSER, Server, execute, pg_program, run
 from waiting import holds_for, wait_for
 from writers import assert_exactly_once, create_counted_table
 
@@ -36,9 +36,9 @@ def restore(pg, db, other):
     """A copy of the same name on another server."""
     script = os.path.join(other.directory, db + ".sql")
     with open(script, "w") as f:
-        f.write(run([os.path.join(bindir(), "pg_dump"), pg.url(db, SUPERUSER)]))
+        f.write(run([pg_program("pg_dump"), pg.url(db, SUPERUSER)]))
     other.sql("postgres", f"CREATE DATABASE {db}")
-    run([os.path.join(bindir(), "psql"), "-qv", "ON_ERROR_STOP=1", other.url(db, SUPERUSER), "-f", script])
+    run([pg_program("psql"), "-qv", "ON_ERROR_STOP=1", other.url(db, SUPERUSER), "-f", script])
 
 
 def lead_to(daemon, pg, db, **more):
@@ -206,7 +206,7 @@ def test_a_promoted_replica_needs_no_adoption(workspace, make_daemon):
         server.wait_replayed(db, "SELECT 1 FROM backfill.segment WHERE batch_id > 1")
         server.primary.stop("immediate")
         server.forget_connections()
-        run([os.path.join(bindir(), "pg_ctl"), "-D", server.replica.data, "-w", "promote"])
+        run([pg_program("pg_ctl"), "-D", server.replica.data, "-w", "promote"])
         server.primary, server.replica = server.replica, server.primary
         daemon.wait_up()
         daemon.wait_done(job)

@@ -7,7 +7,7 @@ import pytest
 
 from daemon import program, run_ctl
 from jobs import Job
-from server import bindir, run
+from server import pg_program, run
 
 ROWS = 50
 BASE = f"""CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, "order" int);
@@ -182,7 +182,7 @@ def guarded_role(pg):
     def rewrite(text):
         with open(path, "w") as f:
             f.write(text)
-        run([os.path.join(bindir(), "pg_ctl"), "-D", pg.primary.data, "reload"])
+        run([pg_program("pg_ctl"), "-D", pg.primary.data, "reload"])
     pg.sql("postgres", "CREATE ROLE guarded LOGIN PASSWORD 'another_word'")
     rewrite("host all guarded 127.0.0.1/32 scram-sha-256\n" + trusting)
     yield "guarded"
