@@ -48,7 +48,8 @@ struct dialect {
 	char *(*work)(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
 	/*
 	 * For rollback.keep_old_values: the rows about to be changed, locked, with their old values, into backfill.kept; affects
-	 * no row when there are none. NULL when nothing has to be read before. Parameters: as for work, then job, segment
+	 * no row when there are none. NULL when nothing has to be read before, as work_kept gets to know the old values or the
+	 * job fixes them. Parameters: as for work, then job, segment
 	 * number, batch id. Caller frees.
 	 */
 	char *(*capture)(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);

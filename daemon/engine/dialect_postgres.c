@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMA_VERSION = 2, IDLE_IN_TRANSACTION_MS = 2000 };
+enum { SCHEMA_VERSION = 2, IDLE_IN_TRANSACTION_MS = 2000, RETURNS_OLD = 180000 };
 
 const char *dialect_sql(const struct dialect *dialect, const char *name) {
 	char path[96];
@@ -261,8 +261,12 @@ static void add_insert(struct strbuf *b, const struct jobfile *job, const struct
 	add_key_list(b, shape, "");
 	if (job->on_conflict != CONFLICT_ERROR)
 		add_conflict_clause(b, job, shape);
-	/* A freshly inserted row has xmax 0; one that ON CONFLICT updated has our own transaction in it. */
-	strbuf_printf(b, " RETURNING %s AS met", job->on_conflict == CONFLICT_UPDATE ? "xmax <> 0" : "false");
+}
+
+/* Was the row there before? A freshly inserted row has xmax 0; one that ON CONFLICT updated has our own transaction in it. */
+static void add_met(struct strbuf *b, const struct jobfile *job) {
+	bool update = job->kind == JOB_UPDATE;
+	strbuf_printf(b, "%s AS met", update ? "true" : job->on_conflict == CONFLICT_UPDATE ? "xmax <> 0" : "false");
 }
 
 /* Of the rows of `work`: rows written, rows that met one already there. */
@@ -283,6 +287,8 @@ static char *insert(const struct jobfile *job, const struct table_shape *shape, 
 	autostrbuf b = {0};
 	strbuf_add(&b, "WITH work AS (");
 	add_insert(&b, job, shape, leaf, has_after);
+	strbuf_add(&b, " RETURNING ");
+	add_met(&b, job);
 	strbuf_add(&b, ")");
 	add_insert_counts(&b, job, shape, leaf, has_after);
 	strbuf_add(&b, " FROM work");
@@ -408,13 +414,19 @@ static void add_met_rows(struct strbuf *b, const struct jobfile *job, const stru
 	strbuf_add(b, ")");
 }
 
-static bool captures(const struct jobfile *job) {
+static bool wants_old(const struct jobfile *job) {
 	return job->keep_old_values && ((job->kind == JOB_UPDATE && !job->old_values_null) ||
 	                                (job->kind == JOB_INSERT && job->on_conflict == CONFLICT_UPDATE));
 }
 
+/* Since PostgreSQL 18 a statement returns of the very row that it changes what it was, too.
+ * https://www.postgresql.org/docs/18/dml-returning.html */
+static bool returns_old(const struct jobfile *job, const struct table_shape *shape) {
+	return wants_old(job) && shape->server_version >= RETURNS_OLD;
+}
+
 static char *capture(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
-	if (!captures(job))
+	if (!wants_old(job) || returns_old(job, shape))
 		return NULL;
 	autostrbuf b = {0};
 	bool update = job->kind == JOB_UPDATE;
@@ -466,34 +478,43 @@ static void add_completion(struct strbuf *b, const struct jobfile *job, const st
 		update ? "keys" : "existing_keys");
 }
 
+/* All in one: `work` says of each row what it was and what it is. */
+static void add_kept_of_work(struct strbuf *b, const struct jobfile *job, const struct table_shape *shape, size_t parameter) {
+	bool update = job->kind == JOB_UPDATE, old = returns_old(job, shape);
+	strbuf_add(b, ", kept AS (");
+	add_kept_insert(b, old ? "rows, existing, keys, old_values, new_values" : "rows, existing, keys, new_values", parameter);
+	strbuf_printf(b, "count(*), count(*) FILTER (WHERE met), ");
+	add_arrays(b, "k", kept_keys(job, shape), "");
+	if (old) {
+		strbuf_add(b, ", ");
+		add_arrays(b, "o", kept_columns(job), " FILTER (WHERE met)");
+	}
+	strbuf_add(b, ", ");
+	add_arrays(b, "n", kept_columns(job), "");
+	strbuf_printf(b, " FROM %s HAVING count(*) > 0)", update ? "work" : "(SELECT * FROM work ORDER BY NOT met) AS ordered");
+}
+
 static char *work_kept(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf,
                        bool has_after) {
 	autostrbuf b = {0};
 	size_t parameter = range_parameters(shape, has_after);
-	bool update = job->kind == JOB_UPDATE;
+	bool update = job->kind == JOB_UPDATE, old = returns_old(job, shape);
 	const char *relation = update ? leaf->name : job->into_table;
 	strbuf_add(&b, "WITH work AS (");
-	if (update) {
-		add_update(&b, job, shape, leaf, has_after);
-		strbuf_add(&b, " RETURNING true AS met");
-	} else {
-		add_insert(&b, job, shape, leaf, has_after);
-	}
+	(update ? add_update : add_insert)(&b, job, shape, leaf, has_after);
+	strbuf_add(&b, old ? " RETURNING WITH (OLD AS \"was it\") " : " RETURNING ");
+	add_met(&b, job);
 	add_key_texts(&b, relation, job, shape);
 	add_value_texts(&b, relation, job, 'n');
+	if (old)
+		add_value_texts(&b, "was it", job, 'o');
 	strbuf_add(&b, ")");
-	if (captures(job)) {
+	if (wants_old(job) && !old) {
 		add_completion(&b, job, shape, parameter);
 		strbuf_printf(&b, " SELECT rows, %s, EXISTS (SELECT FROM completed)::text FROM written", update ? "0" : "existing");
 		return strbuf_take(&b);
 	}
-	strbuf_add(&b, ", kept AS (");
-	add_kept_insert(&b, "rows, existing, keys, new_values", parameter);
-	strbuf_printf(&b, "count(*), %s, ", update ? "count(*)" : "0");
-	add_arrays(&b, "k", kept_keys(job, shape), "");
-	strbuf_add(&b, ", ");
-	add_arrays(&b, "n", kept_columns(job), "");
-	strbuf_add(&b, " FROM work HAVING count(*) > 0)");
+	add_kept_of_work(&b, job, shape, parameter);
 	if (update)
 		strbuf_add(&b, " SELECT count(*), 0");
 	else

@@ -43,6 +43,7 @@ struct table_shape {
 	struct shape_leaf *leaves; /* at least one */
 	size_t nleaves;
 	int64_t estimated_rows; /* of all leaves */
+	int server_version;     /* as of the last claim, 150020: it may be another after a restart. Not stored */
 };
 
 json_t *shape_to_json(const struct table_shape *shape);

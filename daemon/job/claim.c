@@ -112,6 +112,7 @@ static bool absorb_shape(void *context, const struct engine_result *r) {
 		log_warning(NULL, "job %s: %s came after its start and is not worked on", claim->job_id, added);
 	claimed->leaves_mark = mem_dup(engine_value(r, 0, 2));
 	claimed->key_mark = mem_dup(engine_value(r, 0, 3));
+	claimed->shape->server_version = (int)strtol(engine_value(r, 0, 4), NULL, 10);
 	return true;
 }
 

@@ -205,6 +205,10 @@ timezone = 'UTC'
             self._local.connections.pop(key).close()
         return execute(self._kept(key), query, params)  # the server was restarted since
 
+    def version(self):
+        """15, 18 …"""
+        return self.value("postgres", "SELECT current_setting('server_version_num')::int / 10000")
+
     def value(self, db, query, params=None, **options):
         return self.sql(db, query, params, **options)[0][0]
 

@@ -263,7 +263,8 @@ static enum step do_freeze_lock(struct fake_session *s, struct request *r, struc
 
 static enum step do_shape_check(struct fake_session *s, struct request *r, struct answer *a) {
 	(void)s, (void)r;
-	add_row(a, 4), add_text(a, NULL), add_text(a, NULL), add_text(a, "1"), add_text(a, FAKE_KEY_MARK); /* nothing has changed */
+	/* Nothing has changed. */
+	add_row(a, 5), add_text(a, NULL), add_text(a, NULL), add_text(a, "1"), add_text(a, FAKE_KEY_MARK), add_int(a, 150000);
 	return STEP_DONE;
 }
 
