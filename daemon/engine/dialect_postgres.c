@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMA_VERSION = 2, IDLE_IN_TRANSACTION_MS = 2000, RETURNS_OLD = 180000 };
+enum { SCHEMA_VERSION = 2, IDLE_IN_TRANSACTION_MS = 2000 };
 
 const char *dialect_sql(const struct dialect *dialect, const char *name) {
 	char path[96];
@@ -419,8 +419,13 @@ static bool wants_old(const struct jobfile *job) {
 	                                (job->kind == JOB_INSERT && job->on_conflict == CONFLICT_UPDATE));
 }
 
-/* Since PostgreSQL 18 a statement returns of the very row that it changes what it was, too.
- * https://www.postgresql.org/docs/18/dml-returning.html */
+/*
+ * Since PostgreSQL 18 a statement returns of the very row that it changes what it was, too. Up to 18.4 at least that is a lie if
+ * the row was changed while we waited for it and the table has a BEFORE trigger; 18.6 is right.
+ * https://www.postgresql.org/docs/18/dml-returning.html
+ */
+enum { RETURNS_OLD = 180006 };
+
 static bool returns_old(const struct jobfile *job, const struct table_shape *shape) {
 	return wants_old(job) && shape->server_version >= RETURNS_OLD;
 }

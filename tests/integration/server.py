@@ -206,8 +206,8 @@ timezone = 'UTC'
         return execute(self._kept(key), query, params)  # the server was restarted since
 
     def version(self):
-        """15, 18 …"""
-        return self.value("postgres", "SELECT current_setting('server_version_num')::int / 10000")
+        """150020, 180006 …"""
+        return self.value("postgres", "SELECT current_setting('server_version_num')::int")
 
     def value(self, db, query, params=None, **options):
         return self.sql(db, query, params, **options)[0][0]

@@ -87,8 +87,8 @@ def assert_kept_is_done(pg, db):
 
 
 def looks_before(pg):
-    """Since 18 the statement that changes a row says what it was."""
-    return pg.version() < 18
+    """Since 18.6 the statement that changes a row says, and truly, what it was."""
+    return pg.version() < 180006
 
 
 def test_a_row_that_begins_to_match_after_the_look_at_the_old_values(pg, db, make_daemon):
