@@ -192,9 +192,9 @@ integration: all ## run the integration tests with the plain build
 	BACKFILLD_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 -m pytest tests/integration -q -n 2 --dist loadfile -p no:cacheprovider
 
 .PHONY: matrix
-matrix: all ## run the integration tests against PostgreSQL 17 and 18, fetched into a cache; MATRIX="18" chooses
+matrix: all ## run the integration tests against PostgreSQL 17, 18.4 and 18, fetched into a cache; MATRIX=18 chooses
 	$(MAKE) -s VARIANT=failpoint FAILPOINTS=1 starve
-	for version in $(or $(MATRIX),17 18); do \
+	for version in $(or $(MATRIX),17 18.4 18); do \
 		echo "== PostgreSQL $$version" && bin=$$(tests/servers/fetch.sh $$version) && \
 		BACKFILLD_PG_BIN=$$bin BACKFILLD_BUILD=$(CURDIR)/$(BUILD)/failpoint /usr/bin/python3 -m pytest tests/integration -q -n 2 \
 			--dist loadfile -p no:cacheprovider || exit 1; \

