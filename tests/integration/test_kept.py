@@ -135,6 +135,29 @@ def test_rows_that_the_site_changes_while_the_batch_waits_for_them(pg, db, make_
     assert pg.value(db, "SELECT n FROM t WHERE id = 4") == 1001
 
 
+def test_a_row_that_the_site_changes_while_the_insert_waits_for_it(pg, db, make_daemon):
+    pg.sql(db, LOGGED.format(rows=40) + "; GRANT SELECT, INSERT, UPDATE ON t TO backfill;" + BEFORE + ";"
+               "CREATE TABLE s (id int PRIMARY KEY); INSERT INTO s SELECT i FROM generate_series(1, 60) i; GRANT SELECT ON s TO backfill")
+    daemon = make_daemon().start(failpoints="batch.boundary.done=stop").init()
+    job = Job(table="public.s", kind="insert", into="public.t", columns={"id": "id", "n": "-id", "on_": "false"}, on_conflict="update",
+              allow_triggers=True)
+    daemon.submit(job, "--start")
+    daemon.wait_stopped()
+    with pg.connect(db, autocommit=False) as site:
+        execute(site, "SET session_replication_role = replica")
+        execute(site, "UPDATE t SET n = 1000 WHERE id = 4")
+        daemon.sigcont()
+        wait_for(lambda: pg.sql(db, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = 'backfill'"
+                                " AND wait_event_type = 'Lock'"), 10, "the batch to wait")
+        site.commit()
+    daemon.wait_done(job)
+    assert pg.sql(db, "SELECT id, was, is_ FROM log ORDER BY id") == pg.sql(db, """
+        SELECT k.keys[i]::int, k.old_values[k.existing + i]::int, k.new_values[k.rows + i]::int
+          FROM backfill.kept k, generate_series(1, k.existing) i ORDER BY 1""")
+    assert pg.sql(db, "SELECT rows::int, existing::int FROM backfill.kept") == [(60, 40)]
+    assert pg.value(db, "SELECT was FROM log WHERE id = 4") == 1000
+
+
 def test_the_kept_rows_are_the_changed_ones_whatever_the_site_does(pg, db, daemon):
     seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
     print(f"SEED={seed}")
