@@ -44,6 +44,7 @@ COMMON_SRC := \
 	common/mem.c \
 	common/rpc.c \
 	common/sqlcheck.c \
+	common/sqlcheck_where.c \
 	common/strbuf.c \
 	common/text.c
 

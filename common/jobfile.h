@@ -37,6 +37,7 @@ struct job_settings {
 	} batch;
 	struct throttle_settings throttle;
 	struct guard_settings guards;
+	bool follow;
 	bool wait_for_writers; /* default true; not a job file key, only `set` changes it */
 };
 
@@ -65,6 +66,7 @@ struct jobfile {
 	size_t nkey;
 
 	enum durability durability;
+	bool sweep;
 	bool keep_old_values;
 	bool old_values_null; /* not said, found out: `where` fixes every column of `set` at NULL */
 	bool allow_triggers, allow_cascades, allow_no_index, allow_delete;

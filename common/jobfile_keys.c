@@ -244,8 +244,26 @@ const struct key jobfile_keys[] = {
 	BOOLEAN("allow_cascades", allow_cascades, 0, "Consent: foreign keys cascade to other tables."),
 	BOOLEAN("allow_no_index", allow_no_index, 0, "Consent to a plan that reads without a fitting index."),
 	BOOLEAN("allow_delete", allow_delete, FOR_STATEMENT, "Consent: the statement is a DELETE."),
-	LATER("follow", KEY_BOOL, "false", "Go on past the upper key until caught up."),
-	LATER("sweep", KEY_BOOL, "false", "One more pass at the end for rows that still match `where`."),
+	{.name = "follow",
+     .type = KEY_BOOL,
+     .flags = KEY_LIVE | KEY_NEWER,
+     FIELD(settings.follow),
+     .fallback = "false",
+     .doc = "Go on past the last key of the start, in rounds, until caught up: a round of no more rows than one batch takes (in "
+            "each "
+            "leaf of a partitioned table) is the last one, so that the job ends on a table that grows for ever. false, set while "
+            "the "
+            "job runs, ends it with the present round."},
+	{.name = "sweep",
+     .type = KEY_BOOL,
+     .flags = KEY_NEWER,
+     FIELD(sweep),
+     .fallback = "false",
+     .scope = FOR_UPDATE | FOR_INSERT,
+     .doc =
+         "One more pass at the end over all of it, for rows that match `where` (again): an update whose `where` reads a column "
+         "that `set` changes, or an insert with `on_conflict = \"skip\"`. A changed row must not match any more, or it is "
+         "changed twice."},
 	{.name = "windows",
      .type = KEY_STRINGS,
      .flags = KEY_LIVE | KEY_LATER | KEY_UNSTORED,
@@ -296,6 +314,6 @@ const struct key jobfile_keys[] = {
      .flags = KEY_LIVE | KEY_SET_ONLY,
      FIELD(settings.wait_for_writers),
      .fallback = "true",
-     .doc = "At its start the job waits for transactions that were open when its upper key was frozen; false goes on without."},
+     .doc = "Each round waits for transactions that may have written below its last key; false goes on without."},
 	{0},
 };

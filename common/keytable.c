@@ -103,7 +103,8 @@ void keytable_canonical(const struct key *keys, const void *base, struct strbuf 
 			memcpy(&said, (const char *)base + key->said_offset, sizeof said);
 		autofree char *text = key_value_format(key, &value);
 		/* With its length: no text can pass for another key's. */
-		if (said && text != NULL)
+		bool silent = (key->flags & KEY_NEWER) != 0 && text != NULL && strcmp(text, key->fallback) == 0;
+		if (said && !silent && text != NULL)
 			strbuf_printf(out, "%s=%zu:%s\n", key->name, strlen(text), text);
 	}
 }

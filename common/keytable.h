@@ -34,6 +34,7 @@ enum key_flag {
 	KEY_UNSTORED = 8,  /* has no field */
 	KEY_SET_ONLY = 16, /* not in a file: `set` alone changes it */
 	KEY_SECRET = 32,   /* the value never stands in a message */
+	KEY_NEWER = 64,    /* came later than stored sums: at its default it is not in the canonical text */
 };
 
 struct keytable_document;

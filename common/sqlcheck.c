@@ -356,52 +356,14 @@ bool sqlcheck_job(const struct jobfile *job, struct error *err) {
 	struct fragment where = {"where", job->where};
 	if (job->where != NULL && !check_where(&where, err))
 		return false;
+	if (!sqlcheck_sweep(job, err))
+		return false;
 	if (job->statement == NULL)
 		return true;
 	struct sqlcheck_target target = {0};
 	if (!sqlcheck_statement(job, &target, err))
 		return false;
 	sqlcheck_target_free(&target);
-	return true;
-}
-
-/* `column IS NULL`, the column as the table's own: a lone name, which no subquery has around it. */
-static bool is_null_test(const json_t *node, const char *column) {
-	const json_t *test = json_object_get(node, "NullTest");
-	const char *type = string_of(test, "nulltesttype");
-	const json_t *fields = json_object_get(json_object_get(json_object_get(test, "arg"), "ColumnRef"), "fields");
-	if (type == NULL || strcmp(type, "IS_NULL") != 0 || json_array_size(fields) != 1)
-		return false;
-	const char *name = string_of(json_object_get(json_array_get(fields, 0), "String"), "sval");
-	return name != NULL && strcmp(name, column) == 0;
-}
-
-static bool demands_null(const json_t *where, const char *column) {
-	if (is_null_test(where, column))
-		return true;
-	const json_t *expr = json_object_get(where, "BoolExpr");
-	const char *op = string_of(expr, "boolop");
-	if (op == NULL || strcmp(op, "AND_EXPR") != 0)
-		return false;
-	const json_t *args = json_object_get(expr, "args");
-	for (size_t i = 0; i < json_array_size(args); i++)
-		if (demands_null(json_array_get(args, i), column))
-			return true;
-	return false;
-}
-
-bool sqlcheck_old_values_null(const struct jobfile *job) {
-	struct fragment f = {"where", job->where};
-	autojson *tree = NULL;
-	if (job->kind != JOB_UPDATE || job->where == NULL)
-		return false;
-	autofree char *sql = mem_printf("SELECT 1 FROM t WHERE (\n%s\n)", job->where);
-	if (!parse(&f, sql, 0, &tree, NULL))
-		return false;
-	const json_t *where = json_object_get(json_object_get(only_statement(tree), "SelectStmt"), "whereClause");
-	for (size_t i = 0; i < job->nset; i++)
-		if (!demands_null(where, job->set[i].column))
-			return false;
 	return true;
 }
 

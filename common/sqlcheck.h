@@ -17,6 +17,10 @@ bool sqlcheck_job(const struct jobfile *job, struct error *err);
 /* Does `where` hold only where every column of `set` is NULL (`c IS NULL AND …`)? Then no old value needs to be read. */
 bool sqlcheck_old_values_null(const struct jobfile *job);
 
+/* With `sweep`, whether the work may be done twice: an update whose `where` reads a column of `set` (not in a subquery), or an
+ * insert that skips conflicts. sqlcheck_job asks it, too. */
+bool sqlcheck_sweep(const struct jobfile *job, struct error *err);
+
 /* Where {range} stands in a statement. */
 struct sqlcheck_range {
 	size_t offset;  /* of "{" */

@@ -92,7 +92,7 @@ def test_allowed_and_warned(pg, db, daemon, name):
 
 def test_what_is_not_built_yet_is_refused_by_name(pg, db, daemon):
     pg.sql(db, BASE)
-    for keys, word in (({"follow": True}, "follow"), ({"canary": {"rows": 500}}, "canary"), ({"workers": 3}, "workers")):
+    for keys, word in (({"errors": {"quarantine": True}}, "quarantine"), ({"canary": {"rows": 500}}, "canary"), ({"workers": 3}, "workers")):
         result = daemon.submit(increment(**keys), check=65)
         assert word in result.stderr
 

@@ -252,8 +252,6 @@ static void what_is_not_built_is_refused(void **state) {
 	} cases[] = {
 		{"workers = 2;", "workers: not built yet; leave it out or set it to 1"},
 		{"workers = 65;", "workers: 65 is out of range: 1 to 64 is allowed"},
-		{"follow = true;", "follow: not built yet; leave it out or set it to false"},
-		{"sweep = true;", "sweep: not built yet; leave it out or set it to false"},
 		{"windows = [ \"Mon-Fri 22:00-06:00\", \"Sat,Sun\" ];", "windows: not built yet; leave it out"},
 		{"windows = \"weekends\";",
 	     "windows: \"weekends\" is not days, times or both, as \"Mon-Fri 22:00-06:00\" or \"Sat,Sun\""},
@@ -312,6 +310,8 @@ static void identity_is_the_parsed_content(void **state) {
 	same(UPDATE, UPDATE "key = \"a\";", false);
 	same(UPDATE "key = [ \"a\", \"b\" ];", UPDATE "key = [ \"b\", \"a\" ];", false);
 	same(UPDATE, UPDATE "durability = \"batch\";", false);
+	same(UPDATE, UPDATE "follow = true;", false);
+	same(UPDATE, UPDATE "sweep = true;", false);
 	same(UPDATE, UPDATE "allow_triggers = true;", false);
 	same(UPDATE, UPDATE "throttle = { max_lag = \"2s\"; };", false); /* unsaid it is the target's */
 	same(INSERT, INSERT "on_conflict = \"skip\";", false);

@@ -342,8 +342,47 @@ static void old_values_that_the_predicate_fixes(void **state) {
 	}
 }
 
+static void work_that_may_be_done_twice(void **state) {
+	(void)state;
+	struct assignment set[] = {{(char *)"a", (char *)"1"}, {(char *)"b", (char *)"2"}};
+	static const struct {
+		enum job_kind kind;
+		const char *where;
+		enum on_conflict on_conflict;
+		bool may;
+	} cases[] = {
+		{JOB_UPDATE, "a IS NULL", 0, true},
+		{JOB_UPDATE, "c > 1 AND (t.b IS DISTINCT FROM 7 OR c = 5)", 0, true},
+		{JOB_UPDATE, "coalesce(lower(a), 'x') <> 'x'", 0, true},
+		{JOB_UPDATE, "b IN (SELECT c FROM other)", 0, true},
+		{JOB_UPDATE, "c IN (SELECT b FROM other)", 0, false},
+		{JOB_UPDATE, NULL, 0, false},
+		{JOB_UPDATE, "c IS NULL", 0, false},
+		{JOB_UPDATE, "c = 'a'", 0, false},
+		{JOB_UPDATE, "EXISTS (SELECT 1 FROM other WHERE a IS NULL)", 0, false},
+		{JOB_INSERT, "a IS NULL", CONFLICT_ERROR, false},
+		{JOB_INSERT, "a IS NULL", CONFLICT_UPDATE, false},
+		{JOB_INSERT, NULL, CONFLICT_SKIP, true},
+		{JOB_STATEMENT, NULL, 0, false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct jobfile job = {.kind = cases[i].kind,
+		                      .set = set,
+		                      .nset = cases[i].kind == JOB_UPDATE ? 2 : 0,
+		                      .where = (char *)cases[i].where,
+		                      .on_conflict = cases[i].on_conflict};
+		struct error err = {0};
+		assert_true(sqlcheck_sweep(&job, &err)); /* nobody asks for it */
+		job.sweep = true;
+		if (sqlcheck_sweep(&job, &err) != cases[i].may)
+			fail_msg("%zu: %s", i, cases[i].where);
+		assert_int_equal(strstr(err.message, "sweep: ") != NULL, !cases[i].may);
+	}
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(work_that_may_be_done_twice),
 		cmocka_unit_test(old_values_that_the_predicate_fixes),
 		cmocka_unit_test(good_expressions),
 		cmocka_unit_test(bad_expressions),

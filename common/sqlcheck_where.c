@@ -1,0 +1,106 @@
+/* sqlcheck_where.c: what a `where` that has been checked says of the columns that `set` changes. */
+#include "common/mem.h"
+#include "common/sqlcheck.h"
+
+#include <jansson.h>
+#include <pg_query.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void json_cleanup(json_t **json) {
+	json_decref(*json);
+}
+#define autojson __attribute__((cleanup(json_cleanup))) json_t
+
+/* The tree of a statement around it; NULL when there is none to be had. */
+static json_t *parse_where(const char *where) {
+	if (where == NULL)
+		return NULL;
+	autofree char *sql = mem_printf("SELECT 1 FROM t WHERE (\n%s\n)", where);
+	PgQueryParseResult result = pg_query_parse(sql);
+	json_t *tree = result.error == NULL ? json_loads(result.parse_tree, JSON_ALLOW_NUL, NULL) : NULL;
+	pg_query_free_parse_result(result);
+	return tree;
+}
+
+static const json_t *condition_of(const json_t *tree) {
+	const json_t *statement = json_object_get(json_array_get(json_object_get(tree, "stmts"), 0), "stmt");
+	return json_object_get(json_object_get(statement, "SelectStmt"), "whereClause");
+}
+
+static const char *string_of(const json_t *object, const char *name) {
+	return json_string_value(json_object_get(object, name));
+}
+
+/* ---- What it demands ---- */
+
+/* `column IS NULL`, the column as the table's own: a lone name, which no subquery has around it. */
+static bool is_null_test(const json_t *node, const char *column) {
+	const json_t *test = json_object_get(node, "NullTest");
+	const char *type = string_of(test, "nulltesttype");
+	const json_t *fields = json_object_get(json_object_get(json_object_get(test, "arg"), "ColumnRef"), "fields");
+	if (type == NULL || strcmp(type, "IS_NULL") != 0 || json_array_size(fields) != 1)
+		return false;
+	const char *name = string_of(json_object_get(json_array_get(fields, 0), "String"), "sval");
+	return name != NULL && strcmp(name, column) == 0;
+}
+
+static bool demands_null(const json_t *where, const char *column) {
+	if (is_null_test(where, column))
+		return true;
+	const json_t *expr = json_object_get(where, "BoolExpr");
+	const char *op = string_of(expr, "boolop");
+	if (op == NULL || strcmp(op, "AND_EXPR") != 0)
+		return false;
+	const json_t *args = json_object_get(expr, "args");
+	for (size_t i = 0; i < json_array_size(args); i++)
+		if (demands_null(json_array_get(args, i), column))
+			return true;
+	return false;
+}
+
+bool sqlcheck_old_values_null(const struct jobfile *job) {
+	if (job->kind != JOB_UPDATE || job->where == NULL)
+		return false;
+	autojson *tree = parse_where(job->where);
+	for (size_t i = 0; i < job->nset; i++)
+		if (!demands_null(condition_of(tree), job->set[i].column))
+			return false;
+	return tree != NULL;
+}
+
+/* ---- What it reads ---- */
+
+/* column or table.column. Inside a subquery the name may be another table's. */
+static bool reads(const json_t *node, const char *column) {
+	const json_t *fields = json_object_get(json_object_get(node, "ColumnRef"), "fields");
+	if (fields != NULL) {
+		const json_t *last = json_array_get(fields, json_array_size(fields) - 1);
+		const char *name = string_of(json_object_get(last, "String"), "sval");
+		return name != NULL && strcmp(name, column) == 0;
+	}
+	const char *member;
+	json_t *value;
+	json_object_foreach((json_t *)node, member, value) {
+		if (strcmp(member, "subselect") != 0 && reads(value, column))
+			return true;
+	}
+	for (size_t i = 0; i < json_array_size(node); i++)
+		if (reads(json_array_get(node, i), column))
+			return true;
+	return false;
+}
+
+bool sqlcheck_sweep(const struct jobfile *job, struct error *err) {
+	if (!job->sweep || (job->kind == JOB_INSERT && job->on_conflict == CONFLICT_SKIP))
+		return true;
+	autojson *tree = job->kind == JOB_UPDATE ? parse_where(job->where) : NULL;
+	for (size_t i = 0; i < job->nset && tree != NULL; i++)
+		if (reads(condition_of(tree), job->set[i].column))
+			return true;
+	error_set(err, ERROR_DATA, "sweep: the second pass would do the work twice");
+	if (job->kind == JOB_UPDATE)
+		return error_hint(err, "a `where` that reads a column of `set` tells which rows are still to be done, as %s IS NULL does",
+		                  job->set[0].column);
+	return error_hint(err, "only an insert with on_conflict = \"skip\" may be done twice");
+}
