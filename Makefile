@@ -75,6 +75,7 @@ DAEMON_SRC := \
 	daemon/job/plan.c \
 	daemon/job/preflight.c \
 	daemon/job/preflight_rules.c \
+	daemon/job/round.c \
 	daemon/job/scheduler.c \
 	daemon/job/target.c \
 	daemon/serve/client.c \

@@ -154,7 +154,12 @@ static void add_state(const struct view *view, const json_t *job, struct strbuf 
 	autofree char *painted = text_paint(state, state_paint(job), view->color);
 	const char *phase = view_string(job, "phase");
 	strbuf_printf(out, "  %-11s %s", "State", painted);
-	strbuf_printf(out, phase != NULL ? ", phase %s\n" : "%s\n", phase != NULL ? phase : "");
+	if (phase != NULL)
+		strbuf_printf(out, ", phase %s", phase);
+	double round = view_number(job, "round", 0);
+	if (round > 1)
+		strbuf_printf(out, ", round %.0f", round);
+	strbuf_add(out, "\n");
 	const char *reason = view_string(job, "reason");
 	if (reason != NULL && reason[0] != '\0')
 		add_line(out, "Reason", reason);

@@ -35,8 +35,8 @@ struct dialect {
 	/* The same for a look-up outside a batch: read only. */
 	char *(*begin_read)(const struct table_shape *shape, const struct dialect_session *session);
 
-	/* The leaf's last key: one row, nkey columns, or no row. No parameters. */
-	char *(*last_key)(const struct table_shape *shape, const struct shape_leaf *leaf);
+	/* The leaf's last key, behind another one if has_after: one row, nkey columns, or no row. Parameters: after (nkey values). */
+	char *(*last_key)(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
 	/*
 	 * The last key of the next window of N rows in (after, through], and the key behind it: two rows, one when exactly N
 	 * rows are left, none when fewer are. Parameters: after (nkey values, only if has_after), through (nkey), N - 1.

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMA_VERSION = 2, IDLE_IN_TRANSACTION_MS = 2000 };
+enum { SCHEMA_VERSION = 3, IDLE_IN_TRANSACTION_MS = 2000 };
 
 const char *dialect_sql(const struct dialect *dialect, const char *name) {
 	char path[96];
@@ -164,11 +164,16 @@ static char *checkpoint(const struct table_shape *shape, const struct shape_leaf
 	return strbuf_take(&b);
 }
 
-static char *last_key(const struct table_shape *shape, const struct shape_leaf *leaf) {
+static char *last_key(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
 	autostrbuf b = {0};
 	strbuf_add(&b, "SELECT ");
 	add_key_list(&b, shape, "");
 	add_from(&b, leaf);
+	if (has_after) {
+		size_t parameter = 1;
+		strbuf_add(&b, " WHERE ");
+		add_comparison(&b, shape, NULL, ">", &parameter);
+	}
 	strbuf_add(&b, " ORDER BY ");
 	add_key_list(&b, shape, " DESC");
 	strbuf_add(&b, " LIMIT 1");

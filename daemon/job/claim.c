@@ -87,16 +87,19 @@ static bool absorb_lock(void *context, const struct engine_result *r) {
 	if (engine_value(r, 0, 9) != NULL)
 		return decline(claim, CLAIM_STOPPED, engine_value(r, 0, 9));
 	struct error err;
-	if (!read_definition(claim, r, &err))
+	if (!read_definition(claim, r, &err) || !phase_parse(engine_value(r, 0, 12), &claimed->phase, &err))
 		return decline(claim, CLAIM_UNREADABLE, err.message);
 	claimed->freeze_marker = mem_dup(engine_value(r, 0, 4));
-	claimed->frozen = strcmp(engine_value(r, 0, 5), "true") == 0;
+	claimed->open = strcmp(engine_value(r, 0, 5), "true") == 0;
+	claimed->estimated_rows = engine_value(r, 0, 6) != NULL ? strtoll(engine_value(r, 0, 6), NULL, 10) : -1;
+	claimed->round = (int)strtol(engine_value(r, 0, 11), NULL, 10);
 	claimed->former_owner = mem_dup(former);
 	claimed->owner_changed = former == NULL || strcmp(former, claim->owner->name) != 0;
 	return true;
 }
 
-/* Partitions that came after the freeze hold only rows that are the application's, so that the site may go on adding them. */
+/* Partitions that came after the first round hold only rows that are the application's, so that the site may go on adding them.
+ */
 static bool absorb_shape(void *context, const struct engine_result *r) {
 	struct claim *claim = context;
 	struct claimed *claimed = claim->claimed;
@@ -104,8 +107,8 @@ static bool absorb_shape(void *context, const struct engine_result *r) {
 	if (change != NULL) {
 		claim->declined = CLAIM_CHANGED;
 		text_format(claim->why, sizeof claim->why, "%s: %s", change,
-		            claimed->frozen ? "put it back and resume; or cancel the job, and submit what is left under a new id"
-		                            : "nothing was done yet: submit the work again, under a new id");
+		            claimed->round > 0 ? "put it back and resume; or cancel the job, and submit what is left under a new id"
+		                               : "nothing was done yet: submit the work again, under a new id");
 		return false;
 	}
 	if (added != NULL)
@@ -139,7 +142,8 @@ static bool prepare_segments(void *context, struct statement *statement) {
 	return true;
 }
 
-/* Columns: number, leaf, after_key, through_key, position_key, batch_id, done, rows_scanned, rows_changed, rows_conflicted. */
+/* Columns: number, leaf, after_key, through_key, position_key, batch_id, done, rows_scanned, rows_changed, rows_conflicted,
+ * round. */
 static bool read_segment(const struct engine_result *r, int row, struct segment *s, struct error *err) {
 	s->number = (int)strtol(engine_value(r, row, 0), NULL, 10);
 	s->leaf = (int)strtol(engine_value(r, row, 1), NULL, 10);
@@ -148,12 +152,13 @@ static bool read_segment(const struct engine_result *r, int row, struct segment 
 	s->rows_scanned = strtoll(engine_value(r, row, 7), NULL, 10);
 	s->rows_changed = strtoll(engine_value(r, row, 8), NULL, 10);
 	s->rows_conflicted = strtoll(engine_value(r, row, 9), NULL, 10);
+	s->round = (int)strtol(engine_value(r, row, 10), NULL, 10);
 	return plan_key_from_text(engine_value(r, row, 2), &s->after, err) &&
 	       plan_key_from_text(engine_value(r, row, 3), &s->through, err) &&
 	       plan_key_from_text(engine_value(r, row, 4), &s->position, err);
 }
 
-static bool add_segments(struct claimed *claimed, const struct engine_result *r, struct error *err) {
+bool claimed_add_segments(struct claimed *claimed, const struct engine_result *r, struct error *err) {
 	size_t before = claimed->nsegments, added = (size_t)r->nrows;
 	claimed->segments = mem_resize(claimed->segments, before + added, sizeof *claimed->segments);
 	memset(claimed->segments + before, 0, added * sizeof *claimed->segments);
@@ -177,7 +182,7 @@ static int by_number(const void *a, const void *b) {
 static bool absorb_segments(void *context, const struct engine_result *r) {
 	struct claim *claim = context;
 	struct error err;
-	if (!add_segments(claim->claimed, r, &err))
+	if (!claimed_add_segments(claim->claimed, r, &err))
 		return decline(claim, CLAIM_UNREADABLE, err.message);
 	if (claim->claimed->nsegments > 0)
 		qsort(claim->claimed->segments, claim->claimed->nsegments, sizeof *claim->claimed->segments, by_number);
@@ -232,139 +237,4 @@ struct claim *claim_start(struct link *link, const struct dialect *dialect, cons
 	transaction_add(t, "segments", dialect_sql(dialect, "claim_segments"), prepare_segments, absorb_segments);
 	link_run(link, t, ANSWER_TIMEOUT_MS, 0, claim, claim_ended);
 	return claim;
-}
-
-struct freeze {
-	struct link *link;
-	const struct dialect *dialect;
-	struct claimed *claimed;
-	freeze_done_fn *done;
-	void *context;
-	int leaf; /* whose last key is asked for */
-	struct plan_key through;
-	char **last_key_sql; /* one a leaf */
-	size_t nleaves;
-	enum freeze_end declined; /* what it means when a step declines */
-	char why[sizeof((struct error *)0)->message];
-};
-
-static void freeze_free(struct freeze *freeze) {
-	mem_free_strings(freeze->last_key_sql, freeze->nleaves);
-	plan_key_clear(&freeze->through);
-	free(freeze);
-}
-
-static bool absorb_wait(void *context, const struct engine_result *r) {
-	struct freeze *freeze = context;
-	if (r->nrows == 0)
-		return true;
-	freeze->declined = FREEZE_WAIT;
-	text_format(freeze->why, sizeof freeze->why,
-	            "waiting for %s writing transaction(s) open since before the start, the oldest: pid %s, user %s, %s s, %s",
-	            engine_value(r, 0, 0), engine_value(r, 0, 1), engine_value(r, 0, 2), engine_value(r, 0, 3),
-	            engine_value(r, 0, 4));
-	return false;
-}
-
-static bool is_same(const char *mark, const char *known) {
-	return mark != NULL && known != NULL && strcmp(mark, known) == 0;
-}
-
-/* We may have waited long for writers. Only the claim says what has changed. */
-static bool absorb_marks(void *context, const struct engine_result *r) {
-	struct freeze *freeze = context;
-	return is_same(engine_value(r, 0, 2), freeze->claimed->leaves_mark) &&
-	       is_same(engine_value(r, 0, 3), freeze->claimed->key_mark);
-}
-
-static bool absorb_last_key(void *context, const struct engine_result *r) {
-	struct freeze *freeze = context;
-	plan_key_clear(&freeze->through);
-	for (int i = 0; r->nrows == 1 && i < r->ncolumns; i++)
-		freeze->through.values[freeze->through.n++] = mem_dup(engine_value(r, 0, i));
-	return true;
-}
-
-/* An empty leaf has no segment: there is nothing in range. */
-static bool prepare_segment(void *context, struct statement *statement) {
-	struct freeze *freeze = context;
-	int leaf = freeze->leaf++;
-	if (freeze->through.n == 0)
-		return false;
-	autofree char *through = plan_key_to_text(&freeze->through);
-	statement_add_text(statement, freeze->claimed->job->id);
-	statement_add_int(statement, leaf + 1);
-	statement_add_int(statement, leaf);
-	statement_add_text(statement, through);
-	statement_add_int(statement, freeze->claimed->epoch);
-	return true;
-}
-
-static bool absorb_segment(void *context, const struct engine_result *r) {
-	struct freeze *freeze = context;
-	struct error err;
-	if (add_segments(freeze->claimed, r, &err))
-		return true;
-	freeze->declined = FREEZE_REFUSED;
-	text_format(freeze->why, sizeof freeze->why, "%s", err.message);
-	return false;
-}
-
-static void forget_segments(struct claimed *claimed) {
-	for (size_t i = 0; i < claimed->nsegments; i++)
-		segment_clear(&claimed->segments[i]);
-	claimed->nsegments = 0;
-}
-
-static void freeze_ended(void *context, const struct transaction_result *result) {
-	struct freeze *freeze = context;
-	enum freeze_end end = FREEZE_DONE;
-	if (result->end == TRANSACTION_COMMITTED) {
-		freeze->claimed->frozen = true;
-	} else {
-		forget_segments(freeze->claimed);
-		if (result->end == TRANSACTION_DECLINED)
-			end = freeze->declined;
-		else
-			end = result->end == TRANSACTION_REFUSED ? FREEZE_REFUSED : FREEZE_BROKEN;
-		if (result->end != TRANSACTION_DECLINED)
-			text_format(freeze->why, sizeof freeze->why, "%s", result->message);
-	}
-	freeze->done(freeze->context, end, freeze->why);
-	freeze_free(freeze);
-}
-
-struct freeze *freeze_start(struct link *link, const struct dialect *dialect, struct claimed *claimed, bool wait_for_writers,
-                            freeze_done_fn *done, void *context) {
-	struct freeze *freeze = mem_alloc(sizeof *freeze);
-	*freeze = (struct freeze){
-		.link = link, .dialect = dialect, .claimed = claimed, .declined = FREEZE_FENCED, .done = done, .context = context};
-	const struct table_shape *shape = claimed->shape;
-	freeze->nleaves = shape->nleaves;
-	freeze->last_key_sql = mem_alloc(shape->nleaves * sizeof *freeze->last_key_sql);
-
-	/* Keys must be read under the settings that batches write them under. */
-	struct dialect_session session = {.statement_timeout_ms = 10000, .lock_timeout_ms = 2000, .wait_for_disk = true};
-	autofree char *begin = dialect->begin(shape, &session);
-	struct transaction *t = transaction_new("freeze", begin);
-	struct statement *s;
-	if (wait_for_writers) {
-		s = transaction_add(t, "wait", dialect_sql(dialect, "freeze_wait"), NULL, absorb_wait);
-		statement_add_text(s, claimed->freeze_marker);
-	}
-	s = transaction_add(t, "lock", dialect_sql(dialect, "freeze_lock"), NULL, transaction_expect_one);
-	statement_add_text(s, claimed->job->id);
-	statement_add_int(s, claimed->epoch);
-	s = transaction_add(t, "shape", dialect_sql(dialect, "shape_check"), NULL, absorb_marks);
-	statement_add_text(s, claimed->job->id);
-	for (size_t i = 0; i < shape->nleaves; i++) {
-		freeze->last_key_sql[i] = dialect->last_key(shape, &shape->leaves[i]);
-		transaction_add(t, "last_key", freeze->last_key_sql[i], NULL, absorb_last_key);
-		transaction_add(t, "segment", dialect_sql(dialect, "freeze_segment"), prepare_segment, absorb_segment);
-	}
-	s = transaction_add(t, "done", dialect_sql(dialect, "freeze_done"), NULL, transaction_expect_one);
-	statement_add_text(s, claimed->job->id);
-	statement_add_int(s, claimed->epoch);
-	link_run(link, t, ANSWER_TIMEOUT_MS, 0, freeze, freeze_ended);
-	return freeze;
 }

@@ -1,5 +1,5 @@
 /*
- * claim.h: taking a job, and freezing where it ends. A claim is the one answer to every doubt (start, take-over,
+ * claim.h: taking a job. A claim is the one answer to every doubt (start, take-over,
  * reconnect, an unknown COMMIT): it ends the former owner's backend, raises the fence and reads what is committed.
  */
 #ifndef BACKFILLD_CLAIM_H
@@ -25,7 +25,10 @@ struct claimed {
 	struct jobfile *job; /* with its live settings */
 	struct table_shape *shape;
 	int64_t epoch;
-	bool frozen;
+	int round;                    /* 0: none was begun */
+	enum phase phase;             /* of the round */
+	bool open;                    /* no writer is waited for any more: its segments may be worked on */
+	int64_t estimated_rows;       /* of all rounds so far; -1: not known */
 	char *leaves_mark, *key_mark; /* of the table, as it is now: they change with it (shape_check.sql) */
 	char *freeze_marker;
 	bool owner_changed;
@@ -35,6 +38,8 @@ struct claimed {
 };
 
 void claimed_clear(struct claimed *claimed);
+/* Appends the rows of claim_segments or round_segment. */
+bool claimed_add_segments(struct claimed *claimed, const struct engine_result *r, struct error *err);
 
 enum claim_end {
 	CLAIM_TAKEN,
@@ -58,20 +63,5 @@ struct claim *claim_start(struct link *link, const struct dialect *dialect, cons
                           void *context);
 /* Applies what `set` has stored, { "batch.rows": "5000" }, all or nothing. */
 bool claim_apply_settings(struct jobfile *job, const json_t *settings, struct error *err);
-
-enum freeze_end {
-	FREEZE_DONE,
-	FREEZE_WAIT,   /* a writer from before the start is still open; `why` names the oldest */
-	FREEZE_FENCED, /* also when the table has changed since the claim: claim again */
-	FREEZE_BROKEN,
-	FREEZE_REFUSED,
-};
-
-typedef void freeze_done_fn(void *context, enum freeze_end end, const char *why);
-
-struct freeze;
-/* Waits for nobody: when an older writer is open it says so and is to be called again. Adds the segments to *claimed. */
-struct freeze *freeze_start(struct link *link, const struct dialect *dialect, struct claimed *claimed, bool wait_for_writers,
-                            freeze_done_fn *done, void *context);
 
 #endif

@@ -41,7 +41,7 @@ static void look_in_ms(struct job *job, double ms) {
 }
 
 static bool in_flight(const struct job *job) {
-	return job->claim != NULL || job->freeze != NULL || job->batch != NULL || job->completing;
+	return job->claim != NULL || job->round != NULL || job->batch != NULL || job->completing;
 }
 
 /* --- ends --- */
@@ -139,7 +139,7 @@ static void complete(struct job *job) {
 	link_run(job->link, t, 15000, 0, completion, completion_ended);
 }
 
-/* --- claim and freeze --- */
+/* --- claim and round --- */
 
 static void claim_done(void *context, enum claim_end end, const char *why) {
 	struct job *job = context;
@@ -194,25 +194,28 @@ static void claim(struct job *job) {
 	                target_config(job->target)->owner_timeout_ms, target_identity(job->target), &job->claimed, claim_done, job);
 }
 
-static void freeze_done(void *context, enum freeze_end end, const char *why) {
+static void round_done(void *context, enum round_end end, const char *why) {
 	struct job *job = context;
-	job->freeze = NULL;
+	job->round = NULL;
 	switch (end) {
-	case FREEZE_DONE:
-		job_release_hold(job);
+	case ROUND_DONE:
+		log_debug(job->object, "round %d, %s, is %s", job->claimed.round, phase_name(job->claimed.phase),
+		          job->claimed.open ? "open" : "begun");
+		if (job->claimed.open)
+			job_release_hold(job);
 		break;
-	case FREEZE_WAIT:
+	case ROUND_WAIT:
 		job_hold(job, "writers", why);
 		look_in_ms(job, 200);
 		return;
-	case FREEZE_REFUSED:
-		job_hold(job, "freeze", why);
+	case ROUND_REFUSED:
+		job_hold(job, "round", why);
 		look_in_ms(job, 1000);
 		return;
-	case FREEZE_FENCED:
+	case ROUND_FENCED:
 		job->taken = false;
 		break;
-	case FREEZE_BROKEN:
+	case ROUND_BROKEN:
 		break;
 	}
 	look(job);
@@ -453,9 +456,8 @@ static void look(struct job *job) {
 		claim(job);
 		return;
 	}
-	if (!job->claimed.frozen) {
-		job->freeze = freeze_start(job->link, target_dialect(job->target), &job->claimed,
-		                           job->claimed.job->settings.wait_for_writers, freeze_done, job);
+	if (round_due(&job->claimed)) {
+		job->round = round_start(job->link, job->target, &job->claimed, round_done, job);
 		return;
 	}
 	struct segment *segment = next_segment(job);

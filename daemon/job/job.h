@@ -1,6 +1,6 @@
 /*
- * job.h: one job that this daemon owns, or is about to: claims it, freezes its end, runs its batches at the throttle's
- * pace, and completes it. Every doubt is answered by claiming again.
+ * job.h: one job that this daemon owns, or is about to: claims it, says how far it goes, runs its batches at
+ * the throttle's pace, and completes it. Every doubt is answered by claiming again.
  */
 #ifndef BACKFILLD_JOB_H
 #define BACKFILLD_JOB_H

@@ -9,6 +9,7 @@
 #include "daemon/job/batch.h"
 #include "daemon/job/boundary.h"
 #include "daemon/job/job.h"
+#include "daemon/job/round.h"
 #include "daemon/throttle/pace.h"
 
 #include <ev.h>
@@ -26,7 +27,7 @@ struct job {
 	bool taken; /* the claim is valid */
 	struct claimed claimed;
 	struct claim *claim;
-	struct freeze *freeze;
+	struct round *round;
 	struct batch *batch;
 	struct ahead *ahead; /* NULL until it would help */
 	bool completing, over;

@@ -185,7 +185,7 @@ void job_add_live(const struct job *job, json_t *o) {
 		return;
 	}
 	const struct job_settings *settings = &job->claimed.job->settings;
-	int64_t scanned = 0, estimated = job->claimed.shape->estimated_rows;
+	int64_t scanned = 0, estimated = job->claimed.estimated_rows;
 	for (size_t i = 0; i < job->claimed.nsegments; i++)
 		scanned += job->claimed.segments[i].rows_scanned;
 	double rate = held ? 0 : job->pace.rate_rows_s;

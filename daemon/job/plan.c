@@ -83,6 +83,43 @@ void segment_advance(struct segment *segment, const struct window *window, int64
 	segment->done = window->last;
 }
 
+static const char *const phase_names[] = {[PHASE_FULL] = "full", [PHASE_FOLLOW] = "follow", [PHASE_SWEEP] = "sweep"};
+
+const char *phase_name(enum phase phase) {
+	return phase_names[phase];
+}
+
+bool phase_parse(const char *name, enum phase *phase, struct error *err) {
+	for (size_t i = 0; i < sizeof phase_names / sizeof *phase_names; i++)
+		if (strcmp(name, phase_names[i]) == 0) {
+			*phase = (enum phase)i;
+			return true;
+		}
+	return error_set(err, ERROR_INTERNAL, "this version knows no phase %.40s", name);
+}
+
+static bool caught_up(int round, const struct segment *segments, size_t nsegments) {
+	for (size_t i = 0; i < nsegments; i++)
+		if (segments[i].round == round && segments[i].batch_id > 1)
+			return false;
+	return true;
+}
+
+bool plan_next_phase(int round, enum phase phase, const struct segment *segments, size_t nsegments, bool follow, bool sweep,
+                     enum phase *next) {
+	if (round > 0 && phase == PHASE_SWEEP)
+		return false;
+	if (round == 0)
+		*next = PHASE_FULL;
+	else if (follow && (phase == PHASE_FULL || !caught_up(round, segments, nsegments)))
+		*next = PHASE_FOLLOW;
+	else if (sweep)
+		*next = PHASE_SWEEP;
+	else
+		return false;
+	return true;
+}
+
 double plan_progress(int64_t scanned, int64_t estimated, bool done) {
 	if (done)
 		return 1.0;

@@ -31,6 +31,7 @@ bool plan_key_from_text(const char *text, struct plan_key *key, struct error *er
 struct segment {
 	int number;
 	int leaf; /* which of the shape's leaves */
+	int round;
 	struct plan_key after, through, position;
 	int64_t batch_id; /* of the last committed batch */
 	bool done;
@@ -55,6 +56,21 @@ void window_from_boundary(struct window *window, const struct plan_key *boundary
 void window_from_rest(struct window *window, const struct plan_key *through, int64_t left);
 /* The batch over this window has committed: moves the segment there. */
 void segment_advance(struct segment *segment, const struct window *window, int64_t changed, int64_t conflicted);
+
+/* Which pass over the table a round is. */
+enum phase {
+	PHASE_FULL,   /* from the start to the last key */
+	PHASE_FOLLOW, /* what has come behind it since */
+	PHASE_SWEEP,  /* all of that again, for rows that match (again) */
+};
+
+const char *phase_name(enum phase phase);
+bool phase_parse(const char *name, enum phase *phase, struct error *err);
+
+/* What follows when the round's segments are done, `round` 0 being none: false when that was all. A round that follows is the
+ * last of its kind when no leaf took more than one batch: so it ends on a table that grows for ever. */
+bool plan_next_phase(int round, enum phase phase, const struct segment *segments, size_t nsegments, bool follow, bool sweep,
+                     enum phase *next);
 
 /* 0…1, never above; 1 only when done. estimated < 0: not known, and the answer is -1. */
 double plan_progress(int64_t scanned, int64_t estimated, bool done);

@@ -439,7 +439,7 @@ static void next_leaf(struct preflight *p) {
 		return;
 	}
 	clear_keys(p);
-	autofree char *sql = p->engine->dialect->last_key(p->shape, leaf_of(p));
+	autofree char *sql = p->engine->dialect->last_key(p->shape, leaf_of(p), false);
 	run(p, "looking up the last key", sql, NULL, 0, got_last);
 }
 

@@ -1,5 +1,5 @@
 -- A restored table has another oid than the one that the job was submitted for; the names, and the operator's word, say
--- that it is the same. Transaction ids of the other server mean nothing here: a job that isn't frozen yet starts anew.
+-- that it is the same. Transaction ids of the other server mean nothing here: a job whose round isn't open takes a new marker when it is resumed.
 UPDATE backfill.job j
    SET freeze_marker = CASE WHEN frozen_at IS NOT NULL THEN freeze_marker END,
        shape = shape || jsonb_build_object('leaves', (

@@ -1,4 +1,4 @@
--- The control tables, version 2. `backfillctl init TARGET --print` shows this text with the worker's role filled in;
+-- The control tables, version 3. `backfillctl init TARGET --print` shows this text with the worker's role filled in;
 -- in psql: \set worker backfill
 -- Safe to run again. What every column means: docs/control-tables.md.
 BEGIN;
@@ -17,13 +17,14 @@ CREATE TABLE IF NOT EXISTS backfill.job (
     shape          jsonb NOT NULL,
     settings       jsonb NOT NULL DEFAULT '{}',
     state          text NOT NULL CHECK (state IN ('pending', 'running', 'paused', 'completed', 'failed', 'cancelled', 'rolled_back')),
-    phase          text NOT NULL CHECK (phase IN ('canary', 'full', 'verify', 'rollback')),
+    phase          text NOT NULL CHECK (phase IN ('canary', 'full', 'follow', 'sweep', 'verify', 'rollback')),
     reason         text,
     epoch          bigint NOT NULL DEFAULT 0,
     owner          text,
     owner_seen_at  timestamptz,
     backend_pid    integer,
     backend_start  timestamptz,
+    round          integer NOT NULL DEFAULT 0,
     freeze_marker  text,
     frozen_at      timestamptz,
     estimated_rows bigint,
@@ -43,6 +44,7 @@ CREATE TABLE IF NOT EXISTS backfill.segment (
     job_id          text NOT NULL REFERENCES backfill.job ON DELETE CASCADE,
     number          integer NOT NULL,
     leaf            integer NOT NULL,
+    round           integer NOT NULL DEFAULT 1,
     after_key       text,
     through_key     text NOT NULL,
     position_key    text,
@@ -88,8 +90,13 @@ CREATE TABLE IF NOT EXISTS backfill.heartbeat (
     written_at timestamptz NOT NULL,
     PRIMARY KEY (daemon, slot)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
-INSERT INTO backfill.meta VALUES ('schema_version', '2') ON CONFLICT (name) DO UPDATE SET value = excluded.value
-    WHERE meta.value = '1';
+-- From version 2.
+ALTER TABLE backfill.job ADD COLUMN IF NOT EXISTS round integer NOT NULL DEFAULT 0, DROP CONSTRAINT IF EXISTS job_phase_check,
+    ADD CONSTRAINT job_phase_check CHECK (phase IN ('canary', 'full', 'follow', 'sweep', 'verify', 'rollback'));
+ALTER TABLE backfill.segment ADD COLUMN IF NOT EXISTS round integer NOT NULL DEFAULT 1;
+UPDATE backfill.job SET round = 1 WHERE round = 0 AND frozen_at IS NOT NULL;
+INSERT INTO backfill.meta VALUES ('schema_version', '3') ON CONFLICT (name) DO UPDATE SET value = excluded.value
+    WHERE meta.value IN ('1', '2');
 INSERT INTO backfill.meta
     SELECT 'identity', system_identifier || '/' || current_database() FROM pg_control_system() ON CONFLICT (name) DO NOTHING;
 GRANT USAGE ON SCHEMA backfill TO :"worker";

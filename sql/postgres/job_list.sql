@@ -1,6 +1,6 @@
 -- One JSON object a job, as `show` prints it, but for what only its owner knows. $1 id or NULL, $2 state or NULL
 SELECT json_build_object(
-    'id', j.id, 'target', j.target, 'table', j.table_name, 'kind', j.kind, 'state', j.state, 'phase', j.phase, 'reason', j.reason,
+    'id', j.id, 'target', j.target, 'table', j.table_name, 'kind', j.kind, 'state', j.state, 'phase', j.phase, 'round', j.round, 'reason', j.reason,
     'rows', json_build_object('estimated', j.estimated_rows, 'scanned', s.scanned, 'changed', s.changed, 'conflicted', s.conflicted, 'quarantined', 0),
     'batches', json_build_object('committed', s.batches, 'failed', j.failed_batches, 'retried', j.retried_batches, 'split', j.split_batches,
                                  'last_id', s.batches),

@@ -1,4 +1,4 @@
--- A change of state: the fence is raised with it, so that no batch of the former state can commit any more. The freeze
+-- A change of state: the fence is raised with it, so that no batch of the former state can commit any more. The first
 -- marker is this transaction's own xid: what was open when the job was first started has a smaller one.
 -- $1 id, $2 state, $3 reason
 UPDATE backfill.job

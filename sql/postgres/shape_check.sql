@@ -3,7 +3,7 @@
 -- dialect's boundary and count answer it; and the server's version. What the shape doesn't say (an older version stored it) is not compared.
 -- search_path must be pg_catalog for the first column, as in describe.sql. $1 job
 WITH job AS (
-    SELECT id, shape, frozen_at IS NOT NULL AS frozen FROM backfill.job WHERE id = $1
+    SELECT id, shape, round > 0 OR frozen_at IS NOT NULL AS frozen FROM backfill.job WHERE id = $1
 ), root AS (
     SELECT c.oid, c.relkind
       FROM job

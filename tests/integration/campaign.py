@@ -26,7 +26,8 @@ STEPS = {
     "batch": ("begin", "boundary", "count", "capture", "work", "checkpoint", "commit"),
     "ahead": ("begin", "boundary", "commit"),  # the next end, beside the batch
     "claim": ("begin", "lock", "shape", "end_backend", "take", "segments", "commit"),
-    "freeze": ("begin", "wait", "lock", "shape", "last_key", "segment", "done", "commit"),
+    "round": ("begin", "wait", "shape", "last_key", "take", "segment", "event", "commit"),
+    "open": ("begin", "wait", "open", "commit"),
     "complete": ("begin", "identity", "seen", "complete", "event", "commit"),
     "start": ("begin", "identity", "lock", "flags", "state", "segments", "event", "commit"),
     "pause": ("begin", "identity", "lock", "state", "segments", "event", "commit"),

@@ -195,6 +195,24 @@ def test_an_older_writer_is_waited_for_and_named(pg, db, daemon, table, kind):
     assert_exactly_once(pg, db, ROWS)
 
 
+def test_a_writer_that_began_after_the_start_is_waited_for_if_its_key_is_below_the_end(pg, db, daemon, table):
+    """While the start waits, it takes an id; another one takes the next and commits: that is the end."""
+    job = counted(delay="0ms", rows=1000)
+    daemon.submit(job)
+    with pg.connect(db, autocommit=False) as older, pg.connect(db, autocommit=False) as younger:
+        execute(older, "INSERT INTO t (id) VALUES (0)")
+        daemon.ctl("start", job.id, check=0)
+        wait_for(lambda: hold_of(daemon, job), 10, lambda: f"a hold; {daemon.show(job)}")
+        execute(younger, "INSERT INTO t (id) VALUES (%s)", (ROWS + 1,))
+        pg.sql(db, "INSERT INTO t (id) VALUES (%s)", (ROWS + 2,))
+        older.commit()
+        pid = str(younger.info.backend_pid)
+        wait_for(lambda: pid in (hold_of(daemon, job) or ""), 10, lambda: f"a hold that names {pid}; {daemon.show(job)}")
+        younger.commit()
+    daemon.wait_done(job)
+    assert_exactly_once(pg, db, ROWS + 2)
+
+
 def test_wait_for_writers_can_be_given_up(pg, db, daemon, table):
     job = counted(delay="0ms", rows=1000)
     daemon.submit(job)

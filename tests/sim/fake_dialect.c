@@ -3,64 +3,76 @@
 
 struct range {
 	struct fake_leaf *leaf;
-	int first, last; /* indices of rows in (after, through]; last < first: none */
-	int next_param;
+	struct fake_counter *rows[FAKE_ROWS + FAKE_NEW_ROWS]; /* those in (after, through] that the session sees */
+	int nrows, next_param;
+	bool sweep; /* WHERE n = 0 */
 };
 
-static struct range range_of(const struct request *r) {
+static void find_rows(struct range *range, const struct fake_session *s, int after, int through) {
+	for (int i = 0; i < range->leaf->nrows; i++) {
+		struct fake_counter *row = &range->leaf->rows[i];
+		if (row->key > after && row->key <= through && *SEE(s, row) >= 0)
+			range->rows[range->nrows++] = row;
+	}
+}
+
+static struct range range_of(const struct fake_session *s, const struct request *r) {
 	int job, leaf, has_after;
 	if (sscanf(r->sql, "%*s %d %d %d", &job, &leaf, &has_after) != 3)
 		abort();
-	struct range range = {.leaf = &fake.leaves[job][leaf], .next_param = has_after + 2};
-	int after = has_after ? (int)number_of(r, 1) : 0, through = (int)number_of(r, has_after + 1);
-	while (range.first < range.leaf->nrows && range.leaf->rows[range.first].key <= after)
-		range.first++;
-	range.last = range.first - 1;
-	while (range.last + 1 < range.leaf->nrows && range.leaf->rows[range.last + 1].key <= through)
-		range.last++;
+	struct range range = {.leaf = &fake.leaves[job][leaf], .next_param = has_after + 2, .sweep = fake.sweep[job]};
+	find_rows(&range, s, has_after ? (int)number_of(r, 1) : 0, (int)number_of(r, has_after + 1));
 	return range;
 }
 
 static enum step do_boundary(struct fake_session *s, struct request *r, struct answer *a) {
-	(void)s;
-	struct range range = range_of(r);
+	struct range range = range_of(s, r);
 	int64_t offset = number_of(r, range.next_param);
 	/* The window's last row and the one behind it. */
-	for (int64_t i = range.first + offset; i <= range.last && i <= range.first + offset + 1; i++)
-		add_row(a, 1), add_int(a, range.leaf->rows[i].key);
+	for (int64_t i = offset; i < range.nrows && i <= offset + 1; i++)
+		add_row(a, 1), add_int(a, range.rows[i]->key);
 	return STEP_DONE;
 }
 
 static enum step do_count(struct fake_session *s, struct request *r, struct answer *a) {
-	(void)s;
-	struct range range = range_of(r);
-	int64_t count = range.last - range.first + 1, limit = number_of(r, range.next_param);
-	add_row(a, 1), add_int(a, count < limit ? count : limit);
+	struct range range = range_of(s, r);
+	int64_t limit = number_of(r, range.next_param);
+	add_row(a, 1), add_int(a, range.nrows < limit ? range.nrows : limit);
 	return STEP_DONE;
 }
 
+/* Locks the rows that match. -1: it has to wait. */
+static int lock_rows(struct fake_session *s, const struct request *r, struct range *range) {
+	*range = range_of(s, r);
+	for (int i = 0; i < range->nrows; i++)
+		if ((!range->sweep || *SEE(s, range->rows[i]) == 0) && !take(s, HELD(range->rows[i])))
+			return -1;
+	int matching = 0;
+	for (int i = 0; i < range->nrows; i++)
+		if (range->rows[i]->item.holder == s && (!range->sweep || range->rows[i]->current == 0))
+			range->rows[matching++] = range->rows[i];
+	return range->nrows = matching;
+}
+
 static enum step do_work(struct fake_session *s, struct request *r, struct answer *a) {
-	struct range range = range_of(r);
-	for (int i = range.first; i <= range.last; i++)
-		if (!take(s, HELD(&range.leaf->rows[i])))
-			return STEP_WAIT;
-	for (int i = range.first; i <= range.last; i++) {
-		range.leaf->rows[i].current++;
+	struct range range;
+	if (lock_rows(s, r, &range) < 0)
+		return STEP_WAIT;
+	for (int i = 0; i < range.nrows; i++) {
+		range.rows[i]->current++;
 		if ((fake.broken & FAKE_BREAK_SPLIT) != 0)
-			range.leaf->rows[i].committed = range.leaf->rows[i].current;
+			range.rows[i]->committed = range.rows[i]->current;
 	}
-	a->affected = range.last - range.first + 1;
+	a->affected = range.nrows;
 	return STEP_DONE;
 }
 
 /* Locks what the work will change. An empty range has nothing to keep. */
 static enum step do_capture(struct fake_session *s, struct request *r, struct answer *a) {
-	struct range range = range_of(r);
-	for (int i = range.first; i <= range.last; i++)
-		if (!take(s, HELD(&range.leaf->rows[i])))
-			return STEP_WAIT;
-	a->affected = range.last >= range.first;
-	return STEP_DONE;
+	struct range range;
+	int found = lock_rows(s, r, &range);
+	a->affected = found > 0;
+	return found < 0 ? STEP_WAIT : STEP_DONE;
 }
 
 /* Now and then the application has been faster: other rows than the captured ones. */
@@ -73,13 +85,13 @@ static enum step do_work_kept(struct fake_session *s, struct request *r, struct 
 }
 
 static enum step do_last_key(struct fake_session *s, struct request *r, struct answer *a) {
-	(void)s;
-	int job, leaf;
-	if (sscanf(r->sql, "%*s %d %d", &job, &leaf) != 2)
+	int job, leaf, has_after;
+	if (sscanf(r->sql, "%*s %d %d %d", &job, &leaf, &has_after) != 3)
 		abort();
-	int nrows = fake.leaves[job][leaf].nrows;
-	if (nrows > 0)
-		add_row(a, 1), add_int(a, fake.leaves[job][leaf].rows[nrows - 1].key);
+	struct range range = {.leaf = &fake.leaves[job][leaf]};
+	find_rows(&range, s, has_after ? (int)number_of(r, 1) : 0, INT_MAX);
+	if (range.nrows > 0)
+		add_row(a, 1), add_int(a, range.rows[range.nrows - 1]->key);
 	return STEP_DONE;
 }
 
@@ -88,8 +100,8 @@ static char *dialect_begin(const struct table_shape *shape, const struct dialect
 	return mem_printf("begin %lld", (long long)session->lock_timeout_ms);
 }
 
-static char *dialect_last_key(const struct table_shape *shape, const struct shape_leaf *leaf) {
-	return mem_printf("last_key %s %s", shape->name, leaf->name);
+static char *dialect_last_key(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	return mem_printf("last_key %s %s %d", shape->name, leaf->name, has_after);
 }
 
 static char *dialect_boundary(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
@@ -150,11 +162,11 @@ static const struct {
 		{"claim_end_backend", do_claim_end_backend},
 		{"claim_take", do_claim_take},
 		{"claim_segments", do_claim_segments},
-		{"freeze_wait", do_freeze_wait},
-		{"freeze_lock", do_freeze_lock},
 		{"shape_check", do_shape_check},
-		{"freeze_segment", do_freeze_segment},
-		{"freeze_done", do_freeze_done},
+		{"round_wait", do_round_wait},
+		{"round_take", do_round_take},
+		{"round_segment", do_round_segment},
+		{"round_open", do_round_open},
 		{"job_complete", do_job_complete},
 		{"owner_seen", do_owner_seen},
 		{"owner_release", do_owner_release},

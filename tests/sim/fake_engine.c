@@ -170,9 +170,20 @@ static void on_lock_timeout(struct ev_loop *loop, ev_timer *timer, int events) {
 	finish(timer->data, a, refuse(a, ENGINE_ERROR_CONTENTION, "55P03", "canceling statement due to lock timeout"));
 }
 
+/* What a sweep that is younger does not owe any more is known by its marker. */
+static void site_commit(struct fake_session *s) {
+	const struct fake_job_row *job = &fake.jobs[s->site_job].committed;
+	if (s->site_row->committed > 0)
+		s->site_row->site = strcmp(job->phase, "sweep") == 0 && s->xid > job->marker ? FAKE_LATE : FAKE_SET_BACK;
+	commit(s);
+}
+
 static void on_idle(struct ev_loop *loop, ev_timer *timer, int events) {
 	(void)loop, (void)events;
-	session_end(timer->data);
+	struct fake_session *s = timer->data;
+	if (s->site_row != NULL && !once_in(5))
+		site_commit(s);
+	session_end(s);
 }
 
 static struct fake_session *session_new(struct fake_conn *conn) {
@@ -411,13 +422,14 @@ void fake_db_disturb(double seconds) {
 	struct fake_session *s = session_new(NULL);
 	int job = random_below(fake.njobs), leaf = random_below(fake.nleaves[job]);
 	struct fake_leaf *l = &fake.leaves[job][leaf];
+	struct fake_segment *segment = &fake.segments[job][random_below(4)];
 	s->in_transaction = true;
 	switch (random_below(6)) {
 	case 0:
 		take(s, HELD(&fake.jobs[job]));
 		break;
 	case 1:
-		take(s, HELD(&l->segment));
+		take(s, HELD(segment));
 		break;
 	default:
 		if (l->nrows > 0) {
@@ -426,5 +438,27 @@ void fake_db_disturb(double seconds) {
 		}
 		break;
 	}
+	start_timer(fake.loop, &s->idle, seconds);
+}
+
+/* There is room for the rounds that follow: two that were due anyway, and the sweep. */
+static bool may_grow(int job) {
+	return !fake.segments[job][FAKE_SEGMENTS - 1 - 4 * FAKE_LEAVES].committed.exists;
+}
+
+void fake_db_write(double seconds) {
+	int job = random_below(fake.njobs);
+	struct fake_leaf *l = &fake.leaves[job][random_below(fake.nleaves[job])];
+	struct fake_counter *row = l->nallocated > 0 ? &l->rows[random_below(l->nallocated)] : NULL;
+	if (!fake.sweep[job] || row == NULL || row->committed < 0 || once_in(2))
+		row = l->nallocated < l->nrows && may_grow(job) ? &l->rows[l->nallocated++] : NULL;
+	if (row == NULL || row->item.holder != NULL)
+		return;
+	struct fake_session *s = session_new(NULL);
+	s->in_transaction = true;
+	take(s, HELD(row));
+	row->current = 0;
+	s->site_row = row;
+	s->site_job = job;
 	start_timer(fake.loop, &s->idle, seconds);
 }

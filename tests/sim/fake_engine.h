@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FAKE_JOBS = 2, FAKE_LEAVES = 3, FAKE_ROWS = 700, FAKE_FLAGS = 4, FAKE_OID = 1 };
+enum { FAKE_JOBS = 2, FAKE_LEAVES = 3, FAKE_ROWS = 700, FAKE_SEGMENTS = 32, FAKE_NEW_ROWS = 100, FAKE_FLAGS = 4, FAKE_OID = 1 };
 
 #define FAKE_KEY_MARK "23/-1/0"
 
@@ -32,7 +32,10 @@ struct fake_job_row {
 	int64_t epoch;
 	double owner_seen; /* < 0: NULL */
 	int64_t backend_pid;
-	bool marked, frozen;
+	int64_t marker; /* 0: NULL */
+	int round;
+	char phase[8];
+	bool frozen;
 };
 struct fake_job {
 	struct fake_item item;
@@ -41,7 +44,7 @@ struct fake_job {
 
 struct fake_segment_row {
 	bool exists, stopped, done;
-	int through, position; /* keys; position 0: none */
+	int leaf, round, after, through, position; /* keys; after and position 0: none */
 	int64_t epoch, batch_id, scanned, changed;
 };
 struct fake_segment {
@@ -52,8 +55,13 @@ struct fake_segment {
 
 struct fake_counter {
 	struct fake_item item;
-	int committed, current; /* how often the row was worked on */
+	int committed, current; /* how often the row was worked on; -1: it is not there */
 	int key;
+	enum {
+		FAKE_KEPT,     /* by the site */
+		FAKE_SET_BACK, /* to 0: the sweep is to do it again … */
+		FAKE_LATE,     /* … or came too late for that */
+	} site;
 };
 
 struct fake_flag_row {
@@ -66,9 +74,8 @@ struct fake_flag {
 };
 
 struct fake_leaf {
-	struct fake_counter rows[FAKE_ROWS]; /* by ascending key */
-	int nrows;
-	struct fake_segment segment;
+	struct fake_counter rows[FAKE_ROWS + FAKE_NEW_ROWS]; /* by ascending key */
+	int nrows, nfirst, nallocated;                       /* those that there were at first, and whose keys have been given out */
 };
 
 struct fake_db {
@@ -78,13 +85,14 @@ struct fake_db {
 	struct fake_job jobs[FAKE_JOBS];
 	struct fake_leaf leaves[FAKE_JOBS][FAKE_LEAVES];
 	int nleaves[FAKE_JOBS];
+	struct fake_segment segments[FAKE_JOBS][FAKE_SEGMENTS]; /* number 1 is the first */
+	bool follow[FAKE_JOBS], sweep[FAKE_JOBS];
 	char *shapes[FAKE_JOBS]; /* as the control tables keep them */
 	struct fake_flag flags[FAKE_FLAGS];
 	struct fake_session *sessions;
-	int64_t last_pid, last_seq;
-	int64_t told_seq[FAKE_JOBS];    /* of the last committed event that changed the job's state */
-	double down_until;              /* no connection is accepted */
-	double writer_until[FAKE_JOBS]; /* a writer from before the start is open */
+	int64_t last_pid, last_seq, last_xid;
+	int64_t told_seq[FAKE_JOBS]; /* of the last committed event that changed the job's state */
+	double down_until;           /* no connection is accepted */
 
 	/* How much goes wrong: once in so many statements; 0 = never. */
 	struct {
@@ -105,6 +113,8 @@ enum {
 	FAKE_BREAK_CLAIM_EPOCH = 16, /* claim_segments does not raise the fence */
 	FAKE_BREAK_RACE = 32,        /* claim_lock calls every running job claimable */
 	FAKE_BREAK_SPLIT = 64,       /* checkpoint and work do not commit together: work commits at once */
+	FAKE_BREAK_MARKER = 128,     /* a round keeps the marker of the start: younger writers are not waited for */
+	FAKE_BREAK_OPEN = 256,       /* a round is open as soon as it is begun */
 };
 
 /* The one database that connections of the fake engine lead to. */
@@ -116,6 +126,8 @@ void fake_db_end(void);
 void fake_db_restart(double seconds);
 /* Somebody of the site locks a random row of ours for a while. */
 void fake_db_disturb(double seconds);
+/* Somebody of the site inserts the next row, or sets a row back that was worked on, and commits after a while. */
+void fake_db_write(double seconds);
 /* A random connection breaks. */
 void fake_db_break_one(void);
 

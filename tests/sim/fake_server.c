@@ -4,6 +4,7 @@
 #include "common/mem.h"
 
 #include <ev.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 /* Included behind fake_ev.c, whose random numbers and clock it uses. */
 
-enum { MAX_PARAMS = 12, MAX_CELLS = 64, MAX_EVENTS = 8 };
+enum { MAX_PARAMS = 12, MAX_CELLS = 400, MAX_EVENTS = 8 };
 static const double idle_in_transaction_s = 2.0;
 
 struct fake_db fake;
@@ -126,7 +127,10 @@ struct fake_conn {
 struct fake_session {
 	struct fake_session *next;
 	int64_t pid;
-	struct fake_conn *conn; /* NULL: the client is gone, which the server does not know yet */
+	struct fake_conn *conn;        /* NULL: the client is gone, which the server does not know yet */
+	int64_t xid;                   /* 0: it has changed nothing yet */
+	struct fake_counter *site_row; /* of the site's session: what it writes, of which job's table */
+	int site_job;
 	bool alive, in_transaction, aborted, busy, waiting, committing;
 	double lock_timeout_s;
 	struct request request;
@@ -151,6 +155,8 @@ static bool take(struct fake_session *s, struct held h) {
 	if (h.item->holder != NULL)
 		return false;
 	h.item->holder = s;
+	if (s->xid == 0)
+		s->xid = ++fake.last_xid;
 	memcpy(h.current, h.committed, h.size);
 	s->held = mem_resize(s->held, s->nheld + 1, sizeof *s->held);
 	s->held[s->nheld++] = h;
@@ -172,6 +178,7 @@ static void release_all(struct fake_session *s) {
 		s->held[i].item->holder = NULL;
 	s->nheld = 0;
 	s->nevents = 0;
+	s->xid = 0;
 	s->in_transaction = s->aborted = false;
 	wake_waiting();
 }
@@ -191,21 +198,33 @@ static bool any_flag(const struct fake_session *s) {
 	return false;
 }
 
-/* Worked on exactly once: all up to the checkpoint, and nothing behind it. */
+/* Exactly once what a segment has passed, and nothing else. What the site has set back is to be found by the sweep. */
+static int expected(const struct fake_session *s, int job, int leaf, const struct fake_counter *row) {
+	bool passed = false, swept = false;
+	for (int i = 0; i < FAKE_SEGMENTS; i++) {
+		const struct fake_segment_row *segment = SEE(s, &fake.segments[job][i]);
+		if (!segment->exists || segment->leaf != leaf || row->key <= segment->after || row->key > segment->position)
+			continue;
+		swept = swept || passed;
+		passed = true;
+	}
+	if (row->site == FAKE_KEPT)
+		return passed;
+	return row->site == FAKE_SET_BACK && swept ? 1 : -1;
+}
+
 static void check_leaf(const struct fake_session *s, int job, int leaf) {
-	struct fake_leaf *l = &fake.leaves[job][leaf];
-	const struct fake_segment_row *segment = SEE(s, &l->segment);
-	int through = segment->exists ? segment->position : 0;
+	const struct fake_leaf *l = &fake.leaves[job][leaf];
 	for (int i = 0; i < l->nrows; i++) {
-		int expected = l->rows[i].key <= through ? 1 : 0, found = *SEE(s, &l->rows[i]);
-		if (found != expected)
-			violation("job %d leaf %d: key %d was worked on %d times, the checkpoint is at %d", job, leaf, l->rows[i].key, found,
-			          through);
+		const struct fake_counter *row = &l->rows[i];
+		int found = *SEE(s, row), wanted = expected(s, job, leaf, row);
+		if (found >= 0 && (wanted >= 0 ? found != wanted : found > 1))
+			violation("job %d leaf %d: key %d was worked on %d times instead of %d", job, leaf, row->key, found, wanted);
 	}
 }
 
-static void check_segment(const struct fake_session *s, int job, int leaf) {
-	struct fake_segment *segment = &fake.leaves[job][leaf].segment;
+static void check_segment(const struct fake_session *s, int job, int index) {
+	struct fake_segment *segment = &fake.segments[job][index];
 	const struct fake_segment_row *was = &segment->committed, *is = &segment->current;
 	if (is->batch_id == was->batch_id)
 		return;
@@ -213,28 +232,49 @@ static void check_segment(const struct fake_session *s, int job, int leaf) {
 	fake.checkpoints++;
 	const struct fake_job_row *row = SEE(s, &fake.jobs[job]);
 	if (is->position <= was->position)
-		violation("job %d leaf %d: the checkpoint went from %d to %d", job, leaf, was->position, is->position);
+		violation("job %d segment %d: the checkpoint went from %d to %d", job, index + 1, was->position, is->position);
 	if (is->batch_id != was->batch_id + 1 || is->batch_id != segment->commits)
-		violation("job %d leaf %d: batch %lld after %lld", job, leaf, (long long)is->batch_id, (long long)was->batch_id);
+		violation("job %d segment %d: batch %lld after %lld", job, index + 1, (long long)is->batch_id, (long long)was->batch_id);
 	if (strcmp(row->state, "running") != 0)
-		violation("job %d leaf %d: batch %lld committed while the job is %s", job, leaf, (long long)is->batch_id, row->state);
+		violation("job %d segment %d: batch %lld committed while the job is %s", job, index + 1, (long long)is->batch_id,
+		          row->state);
+	if (row->round != is->round || !row->frozen)
+		violation("job %d segment %d: batch %lld committed in round %d, which is not open", job, index + 1,
+		          (long long)is->batch_id, is->round);
 	if (any_flag(s))
-		violation("job %d leaf %d: batch %lld committed under a stop flag", job, leaf, (long long)is->batch_id);
+		violation("job %d segment %d: batch %lld committed under a stop flag", job, index + 1, (long long)is->batch_id);
+}
+
+/* Where the job's work in a leaf has ended. Every segment must be done, and have scanned all there is. */
+static int check_segments_done(const struct fake_session *s, int job, int leaf) {
+	int through = 0;
+	for (int i = 0; i < FAKE_SEGMENTS; i++) {
+		const struct fake_segment_row *segment = SEE(s, &fake.segments[job][i]);
+		if (!segment->exists || segment->leaf != leaf)
+			continue;
+		int rows = 0;
+		for (int row = 0; row < fake.leaves[job][leaf].nrows; row++) {
+			const struct fake_counter *counter = &fake.leaves[job][leaf].rows[row];
+			rows += counter->key > segment->after && counter->key <= segment->through && *SEE(s, counter) >= 0;
+		}
+		if (!segment->done || segment->scanned != rows || segment->after != (segment->after > 0 ? through : 0))
+			violation("job %d completed: segment %d, (%d, %d], has %d rows, %lld scanned%s", job, i + 1, segment->after,
+			          segment->through, rows, (long long)segment->scanned, segment->done ? "" : ", not done");
+		through = segment->through;
+	}
+	return through;
 }
 
 static void check_completed(const struct fake_session *s, int job) {
+	const char *phase = SEE(s, &fake.jobs[job])->phase;
+	if (strcmp(phase, fake.sweep[job] ? "sweep" : fake.follow[job] ? "follow" : "full") != 0)
+		violation("job %d completed in phase %s", job, phase);
 	for (int leaf = 0; leaf < fake.nleaves[job]; leaf++) {
 		struct fake_leaf *l = &fake.leaves[job][leaf];
-		const struct fake_segment_row *segment = SEE(s, &l->segment);
-		if (segment->exists != (l->nrows > 0) || (segment->exists && !segment->done))
-			violation("job %d completed, but leaf %d is not done", job, leaf);
-		for (int i = 0; i < l->nrows; i++)
-			if (*SEE(s, &l->rows[i]) != 1)
-				violation("job %d completed, but key %d of leaf %d, done through %d of %d, was worked on %d times", job,
-				          l->rows[i].key, leaf, segment->position, segment->through, *SEE(s, &l->rows[i]));
-		if (segment->exists && (segment->scanned != l->nrows || segment->changed != l->nrows))
-			violation("job %d completed: leaf %d has %d rows, %lld scanned, %lld changed", job, leaf, l->nrows,
-			          (long long)segment->scanned, (long long)segment->changed);
+		int through = check_segments_done(s, job, leaf);
+		if (l->nfirst > 0 && through < l->rows[l->nfirst - 1].key)
+			violation("job %d completed, but leaf %d was done through %d only", job, leaf, through);
+		check_leaf(s, job, leaf);
 	}
 }
 
@@ -286,11 +326,15 @@ static void check_commit(const struct fake_session *s) {
 	for (int job = 0; job < fake.njobs; job++) {
 		if (fake.jobs[job].item.holder == s)
 			check_state(s, job);
+		bool moved = false;
+		for (int i = 0; i < FAKE_SEGMENTS; i++)
+			if (fake.segments[job][i].item.holder == s) {
+				check_segment(s, job, i);
+				moved = true;
+			}
 		for (int leaf = 0; leaf < fake.nleaves[job]; leaf++) {
-			struct fake_leaf *l = &fake.leaves[job][leaf];
-			bool touched = l->segment.item.holder == s;
-			if (touched)
-				check_segment(s, job, leaf);
+			const struct fake_leaf *l = &fake.leaves[job][leaf];
+			bool touched = moved;
 			for (int i = 0; i < l->nrows && !touched; i++)
 				touched = l->rows[i].item.holder == s;
 			if (touched)

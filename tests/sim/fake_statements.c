@@ -136,18 +136,22 @@ static enum step do_claim_lock(struct fake_session *s, struct request *r, struct
 		return STEP_WAIT;
 	const struct fake_job_row *job = &fake.jobs[i].current;
 	bool claimable = match_running(r, job) && ((fake.broken & FAKE_BREAK_RACE) != 0 || owner_gone(job, r, 2));
-	add_row(a, 11);
+	add_row(a, 13);
 	add_text(a, job->state);
 	add_text(a, job->definition);
 	add_text(a, job->settings);
 	add_text(a, fake.shapes[i]);
-	add_text(a, job->marked ? "1" : NULL);
+	if (job->marker > 0)
+		add_int(a, job->marker);
+	else
+		add_text(a, NULL);
 	add_text(a, job->frozen ? "true" : "false");
 	add_text(a, "1000");
 	add_text(a, job->owner[0] != '\0' ? job->owner : NULL);
 	add_text(a, claimable ? "true" : "false");
 	add_text(a, r->flag[0] != '\0' ? r->flag : NULL);
 	add_text(a, NULL); /* no stranger */
+	add_int(a, job->round), add_text(a, job->phase);
 	return STEP_DONE;
 }
 
@@ -184,11 +188,11 @@ static enum step do_claim_take(struct fake_session *s, struct request *r, struct
 	return STEP_DONE;
 }
 
-static void add_segment_row(struct answer *a, int leaf, const struct fake_segment_row *row) {
-	add_row(a, 10);
-	add_int(a, leaf + 1);
-	add_int(a, leaf);
-	add_text(a, NULL);
+static void add_segment_row(struct answer *a, int index, const struct fake_segment_row *row) {
+	add_row(a, 11);
+	add_int(a, index + 1);
+	add_int(a, row->leaf);
+	add_key(a, row->after);
 	add_key(a, row->through);
 	add_key(a, row->position);
 	add_int(a, row->batch_id);
@@ -196,6 +200,7 @@ static void add_segment_row(struct answer *a, int leaf, const struct fake_segmen
 	add_int(a, row->scanned);
 	add_int(a, row->changed);
 	add_int(a, 0);
+	add_int(a, row->round);
 }
 
 static bool match_exists(const struct request *r, const void *row) {
@@ -211,25 +216,25 @@ static bool match_stoppable(const struct request *r, const void *row) {
 
 /* Locks all segments of a job that match; their bits in r->matched say which. */
 static enum step lock_segments(struct fake_session *s, struct request *r, int job, match_fn *match) {
-	int first = job * FAKE_LEAVES;
-	for (int i = 0; i < fake.nleaves[job]; i++)
-		look(s, r, first + i, HELD(&fake.leaves[job][i].segment), match);
-	for (int i = 0; i < fake.nleaves[job]; i++)
-		if (lock_row(s, r, first + i, HELD(&fake.leaves[job][i].segment), match) == WAIT)
+	int first = job * FAKE_SEGMENTS;
+	for (int i = 0; i < FAKE_SEGMENTS; i++)
+		look(s, r, first + i, HELD(&fake.segments[job][i]), match);
+	for (int i = 0; i < FAKE_SEGMENTS; i++)
+		if (lock_row(s, r, first + i, HELD(&fake.segments[job][i]), match) == WAIT)
 			return STEP_WAIT;
 	return STEP_DONE;
 }
 
-static bool matched(const struct request *r, int job, int leaf) {
-	return (r->matched >> (job * FAKE_LEAVES + leaf) & 1) != 0;
+static bool matched(const struct request *r, int job, int index) {
+	return (r->matched >> (job * FAKE_SEGMENTS + index) & 1) != 0;
 }
 
 static enum step do_claim_segments(struct fake_session *s, struct request *r, struct answer *a) {
 	int job = job_of(r, 1);
 	if (lock_segments(s, r, job, match_exists) == STEP_WAIT)
 		return STEP_WAIT;
-	for (int i = 0; i < fake.nleaves[job]; i++) {
-		struct fake_segment_row *segment = &fake.leaves[job][i].segment.current;
+	for (int i = 0; i < FAKE_SEGMENTS; i++) {
+		struct fake_segment_row *segment = &fake.segments[job][i].current;
 		if (!matched(r, job, i))
 			continue;
 		if ((fake.broken & FAKE_BREAK_CLAIM_EPOCH) == 0)
@@ -239,26 +244,15 @@ static enum step do_claim_segments(struct fake_session *s, struct request *r, st
 	return STEP_DONE;
 }
 
-static enum step do_freeze_wait(struct fake_session *s, struct request *r, struct answer *a) {
-	(void)s, (void)r;
-	if (fake.writer_until[0] < fake_now_s)
-		return STEP_DONE;
-	add_row(a, 5);
-	add_text(a, "1"), add_text(a, "77"), add_text(a, "app"), add_text(a, "3"), add_text(a, "UPDATE t");
+static enum step do_round_wait(struct fake_session *s, struct request *r, struct answer *a) {
+	for (const struct fake_session *other = fake.sessions; other != NULL; other = other->next) {
+		if (other == s || other->xid == 0 || other->xid >= number_of(r, 1))
+			continue;
+		add_row(a, 5);
+		add_text(a, "1"), add_int(a, other->pid), add_text(a, "app"), add_text(a, "3"), add_text(a, "UPDATE t");
+		break;
+	}
 	return STEP_DONE;
-}
-
-static bool match_freezable(const struct request *r, const void *row) {
-	const struct fake_job_row *job = row;
-	return job->epoch == number_of(r, 2) && match_running(r, job) && !job->frozen && r->flag[0] == '\0';
-}
-
-static enum step do_freeze_lock(struct fake_session *s, struct request *r, struct answer *a) {
-	see_flags(s, r);
-	enum found found = lock_row(s, r, 0, HELD(&fake.jobs[job_of(r, 1)]), match_freezable);
-	if (found == FOUND)
-		add_row(a, 1), add_text(a, "1");
-	return found == WAIT ? STEP_WAIT : STEP_DONE;
 }
 
 static enum step do_shape_check(struct fake_session *s, struct request *r, struct answer *a) {
@@ -268,32 +262,75 @@ static enum step do_shape_check(struct fake_session *s, struct request *r, struc
 	return STEP_DONE;
 }
 
-static enum step do_freeze_segment(struct fake_session *s, struct request *r, struct answer *a) {
-	int leaf = (int)number_of(r, 3);
-	struct fake_segment *segment = &fake.leaves[job_of(r, 1)][leaf].segment;
+static bool all_done(const struct fake_session *s, int job) {
+	for (int i = 0; i < FAKE_SEGMENTS; i++) {
+		const struct fake_segment_row *segment = SEE(s, &fake.segments[job][i]);
+		if (segment->exists && !segment->done)
+			return false;
+	}
+	return true;
+}
+
+static bool match_round(const struct request *r, const void *row) {
+	const struct fake_job_row *job = row;
+	return job->epoch == number_of(r, 2) && match_running(r, job) && job->round == number_of(r, 3) && r->flag[0] == '\0' &&
+	       r->numbers[0] == 0;
+}
+
+static enum step do_round_take(struct fake_session *s, struct request *r, struct answer *a) {
+	int i = job_of(r, 1);
+	if (!r->began)
+		r->numbers[0] = !all_done(s, i);
+	see_flags(s, r);
+	enum found found = lock_row(s, r, 0, HELD(&fake.jobs[i]), match_round);
+	if (found != FOUND)
+		return found == WAIT ? STEP_WAIT : STEP_DONE;
+	struct fake_job_row *job = &fake.jobs[i].current;
+	job->round++;
+	snprintf(job->phase, sizeof job->phase, "%s", text(r, 4));
+	if ((fake.broken & FAKE_BREAK_MARKER) == 0)
+		job->marker = s->xid;
+	job->frozen = strcmp(text(r, 5), "false") == 0 || (fake.broken & FAKE_BREAK_OPEN) != 0;
+	add_row(a, 1);
+	add_int(a, job->marker);
+	return STEP_DONE;
+}
+
+static int key_of(const char *text) {
+	return text != NULL ? (int)strtol(text + 2, NULL, 10) : 0;
+}
+
+static enum step do_round_segment(struct fake_session *s, struct request *r, struct answer *a) {
+	int index = (int)number_of(r, 2) - 1;
+	if (index >= FAKE_SEGMENTS)
+		abort(); /* fake_db_write lets no table grow that much */
+	struct fake_segment *segment = &fake.segments[job_of(r, 1)][index];
 	if (!take(s, HELD(segment)))
 		return STEP_WAIT;
 	if (segment->current.exists)
 		return refuse(a, ENGINE_ERROR_DATA, "23505", "duplicate key value violates segment_pkey");
-	segment->current = (struct fake_segment_row){.exists = true, .epoch = number_of(r, 5)};
-	segment->current.through = (int)strtol(text(r, 4) + 2, NULL, 10);
-	add_segment_row(a, leaf, &segment->current);
+	segment->current = (struct fake_segment_row){.exists = true,
+	                                             .leaf = (int)number_of(r, 3),
+	                                             .round = (int)number_of(r, 4),
+	                                             .after = key_of(text(r, 5)),
+	                                             .through = key_of(text(r, 6)),
+	                                             .epoch = number_of(r, 7)};
+	add_segment_row(a, index, &segment->current);
 	return STEP_DONE;
 }
 
-static bool match_epoch(const struct request *r, const void *row) {
-	return ((const struct fake_job_row *)row)->epoch == number_of(r, 2);
+static bool match_openable(const struct request *r, const void *row) {
+	const struct fake_job_row *job = row;
+	return job->epoch == number_of(r, 2) && job->round == number_of(r, 3) && match_running(r, job) && !job->frozen;
 }
 
-static enum step do_freeze_done(struct fake_session *s, struct request *r, struct answer *a) {
+static enum step do_round_open(struct fake_session *s, struct request *r, struct answer *a) {
 	int i = job_of(r, 1);
-	enum found found = lock_row(s, r, 0, HELD(&fake.jobs[i]), match_epoch);
-	if (found == WAIT)
-		return STEP_WAIT;
+	enum found found = lock_row(s, r, 0, HELD(&fake.jobs[i]), match_openable);
 	if (found == FOUND)
 		fake.jobs[i].current.frozen = true;
 	a->affected = found == FOUND;
-	return STEP_DONE;
+	return found == WAIT ? STEP_WAIT : STEP_DONE;
 }
 
 static bool match_checkpoint(const struct request *r, const void *row) {
@@ -305,7 +342,7 @@ static bool match_checkpoint(const struct request *r, const void *row) {
 }
 
 static enum step do_checkpoint(struct fake_session *s, struct request *r, struct answer *a) {
-	struct fake_segment *segment = &fake.leaves[job_of(r, 1)][number_of(r, 2) - 1].segment;
+	struct fake_segment *segment = &fake.segments[job_of(r, 1)][number_of(r, 2) - 1];
 	enum found found = lock_row(s, r, 0, HELD(segment), match_checkpoint);
 	if (found == WAIT)
 		return STEP_WAIT;
@@ -315,7 +352,7 @@ static enum step do_checkpoint(struct fake_session *s, struct request *r, struct
 		return STEP_DONE;
 	}
 	struct fake_segment_row *row = &segment->current;
-	row->position = (int)strtol(text(r, 5) + 2, NULL, 10);
+	row->position = key_of(text(r, 5));
 	row->batch_id++;
 	row->scanned += number_of(r, 6);
 	row->changed += number_of(r, 7);
@@ -339,10 +376,7 @@ static bool match_completable(const struct request *r, const void *row) {
 static enum step do_job_complete(struct fake_session *s, struct request *r, struct answer *a) {
 	int i = job_of(r, 1);
 	if (!r->began)
-		for (int leaf = 0; leaf < fake.nleaves[i]; leaf++) {
-			const struct fake_segment_row *segment = SEE(s, &fake.leaves[i][leaf].segment);
-			r->numbers[0] += segment->exists && !segment->done;
-		}
+		r->numbers[0] = !all_done(s, i);
 	r->began = true;
 	enum found found = lock_row(s, r, 0, HELD(&fake.jobs[i]), match_completable);
 	if (found == WAIT)
@@ -406,7 +440,7 @@ static enum step do_job_set_state(struct fake_session *s, struct request *r, str
 	snprintf(job->reason, sizeof job->reason, "%s", text(r, 3) != NULL ? text(r, 3) : "");
 	job->epoch++;
 	if (strcmp(job->state, "running") == 0)
-		job->marked = true;
+		job->marker = job->marker > 0 ? job->marker : s->xid;
 	else
 		job->owner[0] = '\0', job->owner_seen = -1;
 	add_row(a, 1);
@@ -418,10 +452,10 @@ static enum step do_job_set_segments(struct fake_session *s, struct request *r, 
 	int job = job_of(r, 1);
 	if (lock_segments(s, r, job, match_exists) == STEP_WAIT)
 		return STEP_WAIT;
-	for (int i = 0; i < fake.nleaves[job]; i++)
+	for (int i = 0; i < FAKE_SEGMENTS; i++)
 		if (matched(r, job, i)) {
-			fake.leaves[job][i].segment.current.epoch = number_of(r, 2);
-			fake.leaves[job][i].segment.current.stopped = strcmp(text(r, 3), "true") == 0;
+			fake.segments[job][i].current.epoch = number_of(r, 2);
+			fake.segments[job][i].current.stopped = strcmp(text(r, 3), "true") == 0;
 			a->affected++;
 		}
 	return STEP_DONE;
@@ -476,8 +510,8 @@ static enum step do_stop_jobs(struct fake_session *s, struct request *r, struct 
 		look(s, r, i, HELD(&fake.jobs[i]), match_running);
 		if (r->began)
 			continue;
-		for (int leaf = 0; leaf < fake.nleaves[i]; leaf++)
-			r->numbers[i] += SEE(s, &fake.leaves[i][leaf].segment)->batch_id;
+		for (int segment = 0; segment < FAKE_SEGMENTS; segment++)
+			r->numbers[i] += SEE(s, &fake.segments[i][segment])->batch_id;
 	}
 	r->began = true;
 	for (int i = 0; i < fake.njobs; i++)
@@ -500,8 +534,8 @@ static enum step do_stop_jobs(struct fake_session *s, struct request *r, struct 
 
 static enum step do_stop_segments(struct fake_session *s, struct request *r, struct answer *a) {
 	for (int job = 0; job < fake.njobs; job++) {
-		for (int i = 0; i < fake.nleaves[job]; i++)
-			look(s, r, job * FAKE_LEAVES + i, HELD(&fake.leaves[job][i].segment), match_stoppable);
+		for (int i = 0; i < FAKE_SEGMENTS; i++)
+			look(s, r, job * FAKE_SEGMENTS + i, HELD(&fake.segments[job][i]), match_stoppable);
 		if (!r->began)
 			r->numbers[job] = SEE(s, &fake.jobs[job])->epoch;
 	}
@@ -510,10 +544,10 @@ static enum step do_stop_segments(struct fake_session *s, struct request *r, str
 		if (lock_segments(s, r, job, match_stoppable) == STEP_WAIT)
 			return STEP_WAIT;
 	for (int job = 0; job < fake.njobs; job++)
-		for (int i = 0; i < fake.nleaves[job]; i++)
+		for (int i = 0; i < FAKE_SEGMENTS; i++)
 			if (matched(r, job, i)) {
-				fake.leaves[job][i].segment.current.stopped = true;
-				fake.leaves[job][i].segment.current.epoch = r->numbers[job];
+				fake.segments[job][i].current.stopped = true;
+				fake.segments[job][i].current.epoch = r->numbers[job];
 				a->affected++;
 			}
 	return STEP_DONE;

@@ -7,8 +7,9 @@
  * prints its seed: SEED=that RUNS=1 repeats it, VERBOSE=1 with the log.
  *
  * BREAK=bits breaks the fake database on purpose (FAKE_BREAK_…). With SEED=1 these are found: the checkpoint without its
- * test of the epoch (1; run 66: a batch commits after a pause), a claim that does not raise the segments' fence (16; run
- * 3: fenced for ever), rows and checkpoint that do not commit together (64; run 3). Each of these alone does no harm, for
+ * test of the epoch (1; run 147: a batch commits after a pause), a claim that does not raise the segments' fence (16; run
+ * R16: fenced for ever), rows and checkpoint that do not commit together (64; run 8), a round that waits for the writers from
+ * before the start only (128; run 3) or for none (256; run 91). Each of these alone does no harm, for
  * the epoch makes up for it, and is not found: the checkpoint without its test of batch_id (2) or of `stopped` (4), a
  * claim that leaves the former owner's backend alone (8), a claim that takes a job whose owner lives (32).
  */
@@ -239,6 +240,8 @@ static void disturb_process(struct process *p) {
 
 static void disturb(void) {
 	int job = random_below(fake.njobs);
+	if (once_in(2))
+		fake_db_write(random_between(0, 3));
 	switch (random_below(20)) {
 	case 0:
 	case 1:
@@ -304,9 +307,12 @@ static void make_job(int job) {
 	char leaves[400] = "";
 	for (int i = 0; i < fake.nleaves[job]; i++) {
 		struct fake_leaf *leaf = &fake.leaves[job][i];
-		leaf->nrows = once_in(10) ? random_below(3) : random_below(FAKE_ROWS) + 1;
-		for (int row = 0, key = 0; row < leaf->nrows; row++)
+		leaf->nfirst = leaf->nallocated = once_in(10) ? random_below(3) : random_below(FAKE_ROWS) + 1;
+		leaf->nrows = leaf->nfirst + random_below(FAKE_NEW_ROWS);
+		for (int row = 0, key = 0; row < leaf->nrows; row++) {
 			leaf->rows[row].key = key += 1 + random_below(3);
+			leaf->rows[row].committed = leaf->rows[row].current = row < leaf->nfirst ? 0 : -1;
+		}
 		size_t length = strlen(leaves);
 		snprintf(leaves + length, sizeof leaves - length,
 		         "%s{\"schema\": \"s\", \"name\": \"%d\", \"oid\": 1, \"estimated_rows\": 100, \"row_bytes\": 8}",
@@ -318,15 +324,17 @@ static void make_job(int job) {
 	               "\"estimated_rows\": 100}",
 	               job, leaves);
 	struct fake_job_row *row = &fake.jobs[job].committed;
-	*row = (struct fake_job_row){.state = "pending", .settings = "{}", .owner_seen = -1};
+	*row = (struct fake_job_row){.state = "pending", .settings = "{}", .phase = "full", .owner_seen = -1};
+	fake.follow[job] = once_in(2);
+	fake.sweep[job] = once_in(3);
 	snprintf(row->definition, sizeof row->definition,
 	         "id = \"%s\"; target = \"db\"; table = \"s.t\"; kind = \"update\"; set = { n = \"n + 1\"; };\n"
 	         "batch = { rows = 100; max_rows = %d; min_rows = %d; delay = \"%dms\"; max_duty = %s; adaptive = %s; };\n"
-	         "rollback = { keep_old_values = %s; };\n",
+	         "rollback = { keep_old_values = %s; }; follow = %s; sweep = %s; where = \"%s\";\n",
 	         fake.ids[job], 100 + random_below(100), 1 + random_below(30), once_in(3) ? random_below(300) : 0,
-	         once_in(2) ? "1.0" : "0.3", once_in(2) ? "true" : "false", once_in(2) ? "true" : "false");
+	         once_in(2) ? "1.0" : "0.3", once_in(2) ? "true" : "false", once_in(2) ? "true" : "false",
+	         fake.follow[job] ? "true" : "false", fake.sweep[job] ? "true" : "false", fake.sweep[job] ? "n = 0" : "true");
 	fake.jobs[job].current = *row;
-	fake.writer_until[job] = once_in(3) ? fake_now_s + random_between(0, 10) : 0;
 	completions[job] = 0;
 }
 
@@ -368,7 +376,6 @@ static bool all_over(void) {
 static void stop_faults(void) {
 	healing = true;
 	memset(&fake.faults, 0, sizeof fake.faults);
-	memset(fake.writer_until, 0, sizeof fake.writer_until);
 	for (int i = 0; i < ndaemons; i++) {
 		if (processes[i].alive)
 			processes[i].loop->stalled_until = 0;

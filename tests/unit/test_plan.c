@@ -127,12 +127,62 @@ static void eta_is_unknown_without_rate(void **state) {
 	assert_float_equal(plan_eta_s(100, -1, 50), -1, 1e-9);
 }
 
+static void rounds_follow_until_one_is_no_more_than_a_batch(void **state) {
+	(void)state;
+	static const struct {
+		int round;
+		enum phase phase;
+		int64_t batches; /* of the second leaf's last segment */
+		bool follow, sweep;
+		int next; /* -1: that was all */
+	} cases[] = {
+		{0, PHASE_FULL, 9, false, false, PHASE_FULL},
+		{1, PHASE_FULL, 9, false, false, -1},
+		{1, PHASE_FULL, 9, false, true, PHASE_SWEEP},
+		{1, PHASE_FULL, 9, true, false, PHASE_FOLLOW},
+		{1, PHASE_FULL, 0, true, true, PHASE_FOLLOW},
+		{2, PHASE_FOLLOW, 2, true, true, PHASE_FOLLOW},
+		{2, PHASE_FOLLOW, 1, true, true, PHASE_SWEEP},
+		{2, PHASE_FOLLOW, 1, true, false, -1},
+		{2, PHASE_FOLLOW, 2, false, true, PHASE_SWEEP},
+		{3, PHASE_FOLLOW, 9, true, false, -1}, /* it found nothing */
+		{3, PHASE_SWEEP, 9, true, true, -1},
+		{3, PHASE_SWEEP, 9, false, false, -1},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct segment segments[] = {
+			{.number = 1, .round = 1, .batch_id = 5},
+			{.number = 2, .round = cases[i].round == 3 ? 2 : cases[i].round, .batch_id = cases[i].batches}};
+		enum phase next = PHASE_FULL;
+		bool more = plan_next_phase(cases[i].round, cases[i].phase, segments, 2, cases[i].follow, cases[i].sweep, &next);
+		if ((more ? (int)next : -1) != cases[i].next)
+			fail_msg("case %zu: %d", i, more ? (int)next : -1);
+	}
+}
+
+static void phases_have_names(void **state) {
+	(void)state;
+	struct error err;
+	enum phase phase = PHASE_FULL;
+	assert_true(phase_parse(phase_name(PHASE_SWEEP), &phase, &err));
+	assert_int_equal(phase, PHASE_SWEEP);
+	assert_false(phase_parse("rollback", &phase, &err));
+	assert_non_null(strstr(err.message, "rollback"));
+	assert_int_equal(phase, PHASE_SWEEP);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keys_survive_their_text),        cmocka_unit_test(no_key_is_null),
-		cmocka_unit_test(bad_texts_are_refused),          cmocka_unit_test(copies_are_their_own),
-		cmocka_unit_test(segment_goes_from_start_to_end), cmocka_unit_test(first_segment_begins_at_the_start),
-		cmocka_unit_test(progress_is_one_only_when_done), cmocka_unit_test(eta_is_unknown_without_rate),
+		cmocka_unit_test(keys_survive_their_text),
+		cmocka_unit_test(no_key_is_null),
+		cmocka_unit_test(bad_texts_are_refused),
+		cmocka_unit_test(copies_are_their_own),
+		cmocka_unit_test(segment_goes_from_start_to_end),
+		cmocka_unit_test(first_segment_begins_at_the_start),
+		cmocka_unit_test(progress_is_one_only_when_done),
+		cmocka_unit_test(eta_is_unknown_without_rate),
+		cmocka_unit_test(rounds_follow_until_one_is_no_more_than_a_batch),
+		cmocka_unit_test(phases_have_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

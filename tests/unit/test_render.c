@@ -102,13 +102,13 @@ static json_t *a_job(const char *state, const char *extra) {
 static void a_job_is_shown_whole(void **state) {
 	(void)state;
 	const struct view view = {0};
-	json_t *job = a_job("running", "");
+	json_t *job = a_job("running", ",\"round\":2");
 	autostrbuf out = {0};
 	view_job(&view, job, &out);
 	json_decref(job);
 	static const char *const parts[] = {
 		"Job 20261121_x\n",
-		"State       running, phase full\n",
+		"State       running, phase full, round 2\n",
 		"[############------------------]  42.0% of about 10,000 rows, 8,123 rows/s, 1h 30m to go\n",
 		"4,200 scanned, 4,100 changed, 0 conflicted, ? quarantined\n",
 		"5,000 rows, took 212 ms, then 215 ms pause\n",

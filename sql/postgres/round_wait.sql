@@ -1,6 +1,6 @@
--- The writing transactions of this database that were open when the job started: they have an xid below the marker and
--- are still in progress. Every snapshot taken after the marker's own transaction ended lists all of them in its xip;
--- one is left out only when it is proven to belong to another database. $1 marker (xid8)
+-- The writing transactions of this database that are older than the marker: they have an xid below it and are still in
+-- progress. Every snapshot taken after the marker's own transaction ended lists all of them in its xip; one is left out only
+-- when it is proven to belong to another database. $1 marker (xid8)
 WITH open AS (
     SELECT x, (x::text::numeric % 4294967296)::bigint AS xid32
       FROM pg_snapshot_xip(pg_current_snapshot()) AS x
