@@ -17,6 +17,7 @@ void claimed_clear(struct claimed *claimed) {
 	jobfile_free(claimed->job);
 	shape_free(claimed->shape);
 	free(claimed->freeze_marker);
+	free(claimed->freeze_writers);
 	free(claimed->leaves_mark);
 	free(claimed->key_mark);
 	free(claimed->former_owner);
@@ -90,6 +91,7 @@ static bool absorb_lock(void *context, const struct engine_result *r) {
 	if (!read_definition(claim, r, &err) || !phase_parse(engine_value(r, 0, 12), &claimed->phase, &err))
 		return decline(claim, CLAIM_UNREADABLE, err.message);
 	claimed->freeze_marker = mem_dup(engine_value(r, 0, 4));
+	claimed->freeze_writers = mem_dup(engine_value(r, 0, 13));
 	claimed->open = strcmp(engine_value(r, 0, 5), "true") == 0;
 	claimed->estimated_rows = engine_value(r, 0, 6) != NULL ? strtoll(engine_value(r, 0, 6), NULL, 10) : -1;
 	claimed->round = (int)strtol(engine_value(r, 0, 11), NULL, 10);

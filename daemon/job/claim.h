@@ -25,12 +25,12 @@ struct claimed {
 	struct jobfile *job; /* with its live settings */
 	struct table_shape *shape;
 	int64_t epoch;
-	int round;                    /* 0: none was begun */
-	enum phase phase;             /* of the round */
-	bool open;                    /* no writer is waited for any more: its segments may be worked on */
-	int64_t estimated_rows;       /* of all rounds so far; -1: not known */
-	char *leaves_mark, *key_mark; /* of the table, as it is now: they change with it (shape_check.sql) */
-	char *freeze_marker;
+	int round;                            /* 0: none was begun */
+	enum phase phase;                     /* of the round */
+	bool open;                            /* no writer is waited for any more: its segments may be worked on */
+	int64_t estimated_rows;               /* of all rounds so far; -1: not known */
+	char *leaves_mark, *key_mark;         /* of the table, as it is now: they change with it (shape_check.sql) */
+	char *freeze_marker, *freeze_writers; /* who is waited for: NULL if nobody */
 	bool owner_changed;
 	char *former_owner; /* NULL if none */
 	struct segment *segments;

@@ -31,7 +31,7 @@ struct round {
 	size_t next; /* of the steps that there are for each leaf */
 	size_t nadded, nsegments;
 	int64_t new_rows;
-	char *marker;
+	char *marker, *writers;
 	struct pending_event *event;
 	enum round_end declined; /* what it means when a step declines */
 	char why[sizeof((struct error *)0)->message];
@@ -46,6 +46,7 @@ static void round_free(struct round *round) {
 	}
 	free(round->pieces);
 	free(round->marker);
+	free(round->writers);
 	free(round);
 }
 
@@ -81,6 +82,7 @@ static void add_wait(struct round *round, struct transaction *t) {
 		return;
 	struct statement *s = transaction_add(t, "wait", dialect_sql(round->dialect, "round_wait"), NULL, absorb_wait);
 	statement_add_text(s, claimed->freeze_marker);
+	statement_add_text(s, claimed->freeze_writers);
 }
 
 static void ended(struct round *round, const struct transaction_result *result) {
@@ -197,6 +199,7 @@ static bool absorb_take(void *context, const struct engine_result *r) {
 	if (r->nrows != 1)
 		return false;
 	round->marker = mem_dup(engine_value(r, 0, 0));
+	round->writers = mem_dup(engine_value(r, 0, 1));
 	return true;
 }
 
@@ -238,8 +241,10 @@ static void begun(void *context, const struct transaction_result *result) {
 		claimed->open = round->nadded == 0;
 		claimed->estimated_rows = estimated_rows(round);
 		free(claimed->freeze_marker);
+		free(claimed->freeze_writers);
 		claimed->freeze_marker = round->marker;
-		round->marker = NULL;
+		claimed->freeze_writers = round->writers;
+		round->marker = round->writers = NULL;
 	} else {
 		target_event_dropped(round->event);
 		while (claimed->nsegments > round->nsegments)

@@ -8,7 +8,7 @@ SELECT state, definition, settings::text, shape::text, freeze_marker, (frozen_at
        CASE WHEN home.value IS DISTINCT FROM here.server
             THEN 'the control tables were made on another server or database (' || coalesce(home.value, 'not known') || '), this is ' || here.server
             WHEN here.server <> $5 THEN 'this connection leads to ' || here.server || ', the control connection to ' || $5 END AS stranger,
-       greatest(round, (frozen_at IS NOT NULL)::integer), phase
+       greatest(round, (frozen_at IS NOT NULL)::integer), phase, freeze_writers
   FROM backfill.job
  CROSS JOIN (SELECT system_identifier || '/' || current_database() AS server FROM pg_control_system()) AS here
   LEFT JOIN backfill.meta AS home ON home.name = 'identity'

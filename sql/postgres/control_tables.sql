@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS backfill.job (
     backend_start  timestamptz,
     round          integer NOT NULL DEFAULT 0,
     freeze_marker  text,
+    freeze_writers text,
     frozen_at      timestamptz,
     estimated_rows bigint,
     failed_batches bigint NOT NULL DEFAULT 0,
@@ -91,7 +92,8 @@ CREATE TABLE IF NOT EXISTS backfill.heartbeat (
     PRIMARY KEY (daemon, slot)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 -- From version 2.
-ALTER TABLE backfill.job ADD COLUMN IF NOT EXISTS round integer NOT NULL DEFAULT 0, DROP CONSTRAINT IF EXISTS job_phase_check,
+ALTER TABLE backfill.job ADD COLUMN IF NOT EXISTS round integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS freeze_writers text, DROP CONSTRAINT IF EXISTS job_phase_check,
     ADD CONSTRAINT job_phase_check CHECK (phase IN ('canary', 'full', 'follow', 'sweep', 'verify', 'rollback'));
 ALTER TABLE backfill.segment ADD COLUMN IF NOT EXISTS round integer NOT NULL DEFAULT 1;
 UPDATE backfill.job SET round = 1 WHERE round = 0 AND frozen_at IS NOT NULL;

@@ -76,6 +76,32 @@ def test_a_writer_with_an_older_id_is_waited_for_while_others_go_on(pg, db, daem
     assert rounds(daemon, job) == ["full", "follow"]
 
 
+def test_a_writer_that_has_an_id_but_has_written_nothing_yet(pg, db, daemon):
+    """A trigger keeps it between the two: no transaction id tells of it."""
+    pg.sql(db, f"""CREATE TABLE t (id bigserial PRIMARY KEY, n int NOT NULL DEFAULT 0, slow boolean NOT NULL DEFAULT false);
+        INSERT INTO t SELECT i FROM generate_series(1, {ROWS}) i; SELECT setval('t_id_seq', {ROWS});
+        CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN IF new.slow THEN PERFORM pg_advisory_xact_lock(4711); END IF; RETURN new; END $$;
+        CREATE TRIGGER keep BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION keep();
+        GRANT SELECT, UPDATE ON t TO backfill; INSERT INTO t DEFAULT VALUES""")  # which logs 32 numbers of the sequence
+    job = increment(batch={"rows": 1000})
+    daemon.submit(job)
+    with pg.connect(db) as writer, pg.connect(db) as keeper:
+        execute(keeper, "SELECT pg_advisory_lock(4711)")
+        insert = threading.Thread(target=execute, args=(writer, "INSERT INTO t (slow) VALUES (true)"), daemon=True)
+        insert.start()
+        pid = writer.info.backend_pid
+        wait_for(lambda: pg.sql(db, "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+                                " AND backend_xid IS NULL", (pid,)), 10, "the writer to stand still")
+        pg.sql(db, "INSERT INTO t DEFAULT VALUES")
+        daemon.ctl("start", job.id, check=0)
+        wait_for(lambda: f"pid {pid}" in (daemon.show(job)["throttle"]["reason"] or ""), 10, lambda: f"a hold that names {pid}; {daemon.show(job)}")
+        execute(keeper, "SELECT pg_advisory_unlock(4711)")
+        insert.join(10)
+    daemon.wait_done(job)
+    assert pg.sql(db, "SELECT n, count(*)::int, max(id)::int FROM t GROUP BY n") == [(1, ROWS + 3, ROWS + 3)]
+
+
 def test_a_writer_of_another_table_does_not_hold_the_end_when_nothing_is_new(pg, db, daemon, table):
     pg.sql(db, "CREATE TABLE other (id int)")
     job = followed()

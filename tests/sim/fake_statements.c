@@ -136,7 +136,7 @@ static enum step do_claim_lock(struct fake_session *s, struct request *r, struct
 		return STEP_WAIT;
 	const struct fake_job_row *job = &fake.jobs[i].current;
 	bool claimable = match_running(r, job) && ((fake.broken & FAKE_BREAK_RACE) != 0 || owner_gone(job, r, 2));
-	add_row(a, 13);
+	add_row(a, 14);
 	add_text(a, job->state);
 	add_text(a, job->definition);
 	add_text(a, job->settings);
@@ -152,6 +152,7 @@ static enum step do_claim_lock(struct fake_session *s, struct request *r, struct
 	add_text(a, r->flag[0] != '\0' ? r->flag : NULL);
 	add_text(a, NULL); /* no stranger */
 	add_int(a, job->round), add_text(a, job->phase);
+	add_text(a, NULL); /* in this database a writer has its xid at once */
 	return STEP_DONE;
 }
 
@@ -291,8 +292,8 @@ static enum step do_round_take(struct fake_session *s, struct request *r, struct
 	if ((fake.broken & FAKE_BREAK_MARKER) == 0)
 		job->marker = s->xid;
 	job->frozen = strcmp(text(r, 5), "false") == 0 || (fake.broken & FAKE_BREAK_OPEN) != 0;
-	add_row(a, 1);
-	add_int(a, job->marker);
+	add_row(a, 2);
+	add_int(a, job->marker), add_text(a, NULL);
 	return STEP_DONE;
 }
 
