@@ -121,7 +121,7 @@ MUTANTS = {
     "lock_timeout beyond deadlock_timeout": ([(JOB, "LONGEST_LOCK_WAIT_MS = 900", "LONGEST_LOCK_WAIT_MS = 3000")],
                                              ["test_traps.py::test_a_deadlock_with_the_application_costs_the_application_nothing"]),
     "no lock_timeout": ([(JOB, "= lock_wait_ms(settings)", "= 0 * lock_wait_ms(settings)")],
-                        ["test_takeover.py::test_a_row_lock_of_the_application_is_waited_for_and_named"]),
+                        ["test_traps.py::test_a_deadlock_with_the_application_costs_the_application_nothing"]),
     "nobody asks who blocks": ([(JOB, "\t\task_for_blocker_in_ms(job", "\t\tif (false)\n\t\t\task_for_blocker_in_ms(job")],
                                ["test_takeover.py::test_a_row_lock_of_the_application_is_waited_for_and_named"]),
     "nobody waits for the batch to meet the lock": (
