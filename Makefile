@@ -211,7 +211,7 @@ demo: ## install what is missing, build, and show a real backfill on private ser
 	tests/demo/demo.sh
 
 .PHONY: bench
-bench: all ## rows/s against a PL/pgSQL loop and one single UPDATE
+bench: all ## speed beside a PL/pgSQL loop, restart after kill -9, cost of look-ups and checkpoints; PARTS chooses
 	tests/bench/bench.sh
 
 .PHONY: mutants
