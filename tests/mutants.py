@@ -29,6 +29,7 @@ MUTANTS = {
         [SIMULATION]),
     "no test of the batch number, and no claim after a COMMIT of unknown outcome": (
         [(CHECKPOINT, "batch_id = $4::bigint", "$4::bigint IS NOT NULL"),
+         (CHECKPOINT, "ctid = $12::tid", "$12::tid IS NOT NULL"),
          (JOB, "job->taken = false; /* the link reconnects, and the claim", "/* the link reconnects, and the claim"),
          (JOB, "\tif (!up) {\n\t\tjob->taken = false;", "\tif (!up) {")],
         ["test_fault.py::test_cuts"]),

@@ -159,7 +159,7 @@ static char *checkpoint(const struct table_shape *shape, const struct shape_leaf
 	strbuf_printf(&b,
 	              " AND %s::regclass::oid::bigint = $10::bigint AND (SELECT string_agg(concat_ws('/', atttypid, atttypmod, "
 	              "attcollation), ' ' ORDER BY array_position(ARRAY[%s]::name[], attname)) FROM pg_attribute WHERE attrelid = "
-	              "%s::regclass AND attname = ANY (ARRAY[%s]::name[])) = $11::text",
+	              "%s::regclass AND attname = ANY (ARRAY[%s]::name[])) = $11::text RETURNING ctid",
 	              relation.data, columns.data, relation.data, columns.data);
 	return strbuf_take(&b);
 }

@@ -1,6 +1,7 @@
 #include "daemon/job/batch.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "daemon/base/clock.h"
 #include "daemon/engine/transaction.h"
 #include "daemon/job/boundary.h"
@@ -145,6 +146,15 @@ static bool prepare_checkpoint(void *context, struct statement *statement) {
 	statement_add_text(statement, batch->result.window.last ? "true" : "false");
 	statement_add_int(statement, leaf_of(&batch->request)->oid);
 	statement_add_text(statement, batch->request.key_mark);
+	statement_add_text(statement, segment->place);
+	return true;
+}
+
+static bool absorb_checkpoint(void *context, const struct engine_result *result) {
+	struct batch *batch = context;
+	if (result->affected != 1)
+		return false;
+	text_format(batch->result.place, sizeof batch->result.place, "%s", engine_value(result, 0, 0));
 	return true;
 }
 
@@ -205,7 +215,7 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 	if (batch->capture_sql != NULL)
 		transaction_add(t, "capture", batch->capture_sql, prepare_capture, absorb_capture);
 	transaction_add(t, "work", batch->work_sql, prepare_work, absorb_work);
-	transaction_add(t, "checkpoint", batch->checkpoint_sql, prepare_checkpoint, transaction_expect_one);
+	transaction_add(t, "checkpoint", batch->checkpoint_sql, prepare_checkpoint, absorb_checkpoint);
 	link_run(link, t, (int)request->statement_timeout_ms + ANSWER_GRACE_MS, 0, batch, ended);
 	return batch;
 }

@@ -26,8 +26,9 @@ struct batch_result {
 	const char *message;
 	struct window window; /* what was, or would have been, done; owned by the batch */
 	int64_t rows_changed, rows_conflicted;
-	int64_t work_us;  /* our statement alone */
-	int64_t batch_us; /* the whole transaction */
+	char place[PLAN_MAX_PLACE]; /* where the segment's row is now, if committed */
+	int64_t work_us;            /* our statement alone */
+	int64_t batch_us;           /* the whole transaction */
 };
 
 /* What a batch is made of; everything is borrowed until done. */

@@ -145,7 +145,7 @@ static bool prepare_segments(void *context, struct statement *statement) {
 }
 
 /* Columns: number, leaf, after_key, through_key, position_key, batch_id, done, rows_scanned, rows_changed, rows_conflicted,
- * round. */
+ * round, place. */
 static bool read_segment(const struct engine_result *r, int row, struct segment *s, struct error *err) {
 	s->number = (int)strtol(engine_value(r, row, 0), NULL, 10);
 	s->leaf = (int)strtol(engine_value(r, row, 1), NULL, 10);
@@ -155,6 +155,7 @@ static bool read_segment(const struct engine_result *r, int row, struct segment 
 	s->rows_changed = strtoll(engine_value(r, row, 8), NULL, 10);
 	s->rows_conflicted = strtoll(engine_value(r, row, 9), NULL, 10);
 	s->round = (int)strtol(engine_value(r, row, 10), NULL, 10);
+	text_format(s->place, sizeof s->place, "%s", engine_value(r, row, 11));
 	return plan_key_from_text(engine_value(r, row, 2), &s->after, err) &&
 	       plan_key_from_text(engine_value(r, row, 3), &s->through, err) &&
 	       plan_key_from_text(engine_value(r, row, 4), &s->position, err);

@@ -242,6 +242,7 @@ static void committed(struct job *job, const struct batch_result *result) {
 	int64_t now = clock_monotonic_us();
 	struct segment *segment = next_segment(job);
 	segment_advance(segment, &result->window, result->rows_changed, result->rows_conflicted);
+	text_format(segment->place, sizeof segment->place, "%s", result->place);
 	int64_t delay_us = pace_delay_us(&job->pace, settings, result->window.rows_scanned, result->batch_us);
 	/* Before the first batch there was no pause that could be measured: the one after it stands in. */
 	int64_t cycle_us = job->last_end_us > 0 ? now - job->last_end_us : result->batch_us + delay_us;

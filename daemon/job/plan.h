@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PLAN_MAX_KEY_COLUMNS = 8 };
+enum { PLAN_MAX_KEY_COLUMNS = 8, PLAN_MAX_PLACE = 24 };
 
 /* One key: a text for each of its columns. n = 0: none (the start). */
 struct plan_key {
@@ -36,6 +36,7 @@ struct segment {
 	int64_t batch_id; /* of the last committed batch */
 	bool done;
 	int64_t rows_scanned, rows_changed, rows_conflicted;
+	char place[PLAN_MAX_PLACE]; /* the address of its row in the control tables, as the last write of ours left it */
 };
 
 void segment_clear(struct segment *segment);

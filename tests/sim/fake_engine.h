@@ -19,6 +19,7 @@
 enum { FAKE_JOBS = 2, FAKE_LEAVES = 3, FAKE_ROWS = 700, FAKE_SEGMENTS = 32, FAKE_NEW_ROWS = 100, FAKE_FLAGS = 4, FAKE_OID = 1 };
 
 #define FAKE_KEY_MARK "23/-1/0"
+#define FAKE_PLACE "(0,1)"
 
 struct fake_session;
 

@@ -190,7 +190,7 @@ static enum step do_claim_take(struct fake_session *s, struct request *r, struct
 }
 
 static void add_segment_row(struct answer *a, int index, const struct fake_segment_row *row) {
-	add_row(a, 11);
+	add_row(a, 12);
 	add_int(a, index + 1);
 	add_int(a, row->leaf);
 	add_key(a, row->after);
@@ -202,6 +202,7 @@ static void add_segment_row(struct answer *a, int index, const struct fake_segme
 	add_int(a, row->changed);
 	add_int(a, 0);
 	add_int(a, row->round);
+	add_text(a, FAKE_PLACE);
 }
 
 static bool match_exists(const struct request *r, const void *row) {
@@ -339,7 +340,7 @@ static bool match_checkpoint(const struct request *r, const void *row) {
 	return segment->exists && ((fake.broken & FAKE_BREAK_EPOCH) != 0 || segment->epoch == number_of(r, 3)) &&
 	       ((fake.broken & FAKE_BREAK_BATCH_ID) != 0 || segment->batch_id == number_of(r, 4)) &&
 	       ((fake.broken & FAKE_BREAK_STOPPED) != 0 || !segment->stopped) && number_of(r, 10) == FAKE_OID &&
-	       strcmp(text(r, 11), FAKE_KEY_MARK) == 0;
+	       strcmp(text(r, 11), FAKE_KEY_MARK) == 0 && strcmp(text(r, 12), FAKE_PLACE) == 0;
 }
 
 static enum step do_checkpoint(struct fake_session *s, struct request *r, struct answer *a) {
@@ -358,6 +359,8 @@ static enum step do_checkpoint(struct fake_session *s, struct request *r, struct
 	row->scanned += number_of(r, 6);
 	row->changed += number_of(r, 7);
 	row->done = strcmp(text(r, 9), "true") == 0;
+	add_row(a, 1);
+	add_text(a, FAKE_PLACE);
 	return STEP_DONE;
 }
 

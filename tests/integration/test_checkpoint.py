@@ -1,0 +1,42 @@
+"""The row of the checkpoint: what finding it costs, and what becomes of a job when it has moved."""
+
+import pytest
+
+from jobs import increment
+from server import execute
+from waiting import wait_for
+
+BATCHES = 3000
+UPDATES = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relid = 'backfill.segment'::regclass"
+BLOCKS = "SELECT heap_blks_read + heap_blks_hit FROM pg_statio_user_tables WHERE relid = 'backfill.segment'::regclass"
+
+
+@pytest.fixture
+def table(pg, db):
+    pg.sql(db, f"CREATE TABLE t AS SELECT i AS id, 0 AS n FROM generate_series(1, {BATCHES * 100}) i;"
+               "ALTER TABLE t ADD PRIMARY KEY (id); GRANT SELECT, UPDATE ON t TO backfill; ANALYZE t")
+
+
+def test_an_old_snapshot_does_not_make_checkpoints_dear(pg, db, daemon, table):
+    """It keeps every version of the row, and by the index each one would be visited."""
+    job = increment(where="n < 0", rollback={"keep_old_values": False}, batch={"max_duty": 1.0})
+    with pg.connect(db, autocommit=False) as old:
+        execute(old, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+        daemon.submit(job, "--start")
+        daemon.wait_done(job)
+        assert daemon.batches(job) == BATCHES
+        # Statistics come up to a second late.
+        wait_for(lambda: pg.value(db, UPDATES) > 0.9 * BATCHES, 15, "the statistics")
+        blocks = pg.value(db, BLOCKS) / pg.value(db, UPDATES)
+    assert blocks < 8, f"{blocks:.1f} blocks a checkpoint"
+
+
+def test_a_row_that_was_moved_is_found_again(pg, db, daemon, table):
+    job = increment(batch={"rows": 1000, "delay": "5ms"})
+    daemon.submit(job, "--start")
+    for _ in range(3):
+        daemon.wait_batches(job, daemon.batches(job) + 2)
+        pg.sql(db, "VACUUM FULL backfill.segment")
+    daemon.wait_done(job)
+    assert pg.value(db, "SELECT count(*) FROM t WHERE n <> 1") == 0
+    assert daemon.log().count("claimed, epoch") > 1, "it was never looked for anew"
