@@ -40,3 +40,24 @@ def test_a_row_that_was_moved_is_found_again(pg, db, daemon, table):
     daemon.wait_done(job)
     assert pg.value(db, "SELECT count(*) FROM t WHERE n <> 1") == 0
     assert daemon.log().count("claimed, epoch") > 1, "it was never looked for anew"
+
+
+def waits_for_the_row(pg, db):
+    return pg.value(db, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                    " AND query LIKE 'UPDATE backfill.segment%SET position_key%'") > 0
+
+
+@pytest.mark.parametrize("change", ["epoch = epoch + 1", "batch_id = batch_id + 1", "stopped = true"])
+def test_a_checkpoint_that_waited_for_its_row_sees_the_fence(pg, db, daemon, table, change):
+    """The address still leads to the version before: what counts is what the row says once the wait is over."""
+    job = increment(batch={"rows": 1000, "delay": "5ms", "time": "5s"})
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 2)
+    with pg.connect(db, autocommit=False) as successor:
+        execute(successor, f"UPDATE backfill.segment SET {change}")
+        wait_for(lambda: waits_for_the_row(pg, db), 10, "a checkpoint that waits")
+        successor.commit()
+    wait_for(lambda: daemon.log().count("claimed, epoch") > 1, 10, lambda: f"the next claim; log:\n{daemon.log()}")
+    pg.sql(db, "UPDATE backfill.segment SET stopped = false")
+    daemon.wait_done(job)
+    assert pg.value(db, "SELECT count(*) FROM t WHERE n <> 1") == 0
