@@ -25,15 +25,17 @@ MUTANTS = {
         [(DIALECT, '"BEGIN ISOLATION LEVEL READ COMMITTED; "', '""')],
         ["test_campaign.py::test_killed_at_every_failpoint"]),
     "no test of the epoch": (
-        [(CHECKPOINT, "epoch = $3::bigint", "$3::bigint IS NOT NULL"), (CHECKPOINT, "batch_id = $4::bigint", "$4::bigint IS NOT NULL")],
-        [SIMULATION]),
+        [(CHECKPOINT, "epoch = $3::bigint", "$3::bigint IS NOT NULL"), (CHECKPOINT, "ctid = $12::tid", "$12::tid IS NOT NULL")],
+        ["test_checkpoint.py", "-k", "waited and epoch"]),
     "no test of the batch number, and no claim after a COMMIT of unknown outcome": (
         [(CHECKPOINT, "batch_id = $4::bigint", "$4::bigint IS NOT NULL"),
          (CHECKPOINT, "ctid = $12::tid", "$12::tid IS NOT NULL"),
          (JOB, "job->taken = false; /* the link reconnects, and the claim", "/* the link reconnects, and the claim"),
          (JOB, "\tif (!up) {\n\t\tjob->taken = false;", "\tif (!up) {")],
         ["test_fault.py::test_cuts"]),
-    "no test of the stop flag": ([(CHECKPOINT, " AND NOT stopped", "")], [SIMULATION]),
+    "no test of the stop flag": (
+        [(CHECKPOINT, " AND NOT stopped", ""), (CHECKPOINT, "ctid = $12::tid", "$12::tid IS NOT NULL")],
+        ["test_checkpoint.py", "-k", "waited and stopped"]),
     ">= for > behind the checkpoint": ([(DIALECT, 'alias, ">", &', 'alias, ">=", &')], ["test_update.py"]),
     "no wait for older writers": ([("sql/postgres/round_wait.sql", "WHERE x < $1::xid8", "WHERE x < $1::xid8 AND false")],
                                   ["test_takeover.py::test_an_older_writer_is_waited_for_and_named"]),
