@@ -138,7 +138,10 @@ MUTANTS = {
     "a statement may take for ever": ([(JOB, "SHORTEST_STATEMENT_MS = 5000", "SHORTEST_STATEMENT_MS = 500000")],
                                       ["test_traps.py::test_a_statement_that_hangs_is_ended_by_the_server_and_tried_again_smaller"]),
     "no ROLLBACK after a refusal": ([("daemon/engine/transaction.c", '"ROLLBACK"', '"SELECT 1"')],
-                                    ["test_traps.py::test_no_transaction_is_open_while_a_job_is_held_paused_or_resting"]),
+                                    ["test_takeover.py::test_a_row_lock_of_the_application_is_waited_for_and_named"]),
+    "a transaction is open between batches": (
+        [("daemon/engine/transaction.c", '"COMMIT"', '"COMMIT AND CHAIN"')],
+        ["test_traps.py::test_no_transaction_is_open_while_a_job_is_held_paused_or_resting"]),
 
     # --- errors ---
     "21000 is tried again": ([(ERRORS, '{"21000", ENGINE_ERROR_AMBIGUOUS}', '{"21000", ENGINE_ERROR_CONTENTION}')],
@@ -152,8 +155,8 @@ MUTANTS = {
         [("daemon/engine/postgres_connect.c", "pthread_create(&thread, &attributes, connect_thread, attempt) == 0",
           "((void)&thread, connect_thread(attempt) == NULL)")],
         ["unit/test_engine_postgres"]),
-    "only flushing": ([("daemon/engine/postgres.c", "more ? EV_READ | EV_WRITE : EV_READ", "more ? EV_WRITE : EV_READ")],
-                      ["unit/test_engine_postgres"]),
+    "pipeline mode": ([("daemon/engine/postgres.c", "\tPQsetnonblocking(pg, 1);", "\tPQenterPipelineMode(pg);\n\tPQsetnonblocking(pg, 1);")],
+                      ["lint/banned.sh"]),
     "PQcancel": (
         [("daemon/engine/postgres.c", "\tdrop_session(conn, NULL);", "\tPQfreeCancel(PQgetCancel(conn->pg));\n\tdrop_session(conn, NULL);")],
         ["lint/banned.sh"]),
