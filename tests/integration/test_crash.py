@@ -74,3 +74,15 @@ def test_sigterm_releases_and_the_next_one_goes_on(pg, db, daemon):
     assert first_batch_after_start(daemon, job) <= FIRST_BATCH_WITHIN_S
     daemon.wait_done(job)
     assert_exactly_once(pg, db, 5000)
+
+
+def test_killed_between_the_work_and_its_checkpoint(pg, db, make_daemon):
+    """The rows are written, the checkpoint is not: neither stays."""
+    create_counted_table(pg, db, 1000)
+    daemon = make_daemon().start(failpoints="batch.work.done=kill@3").init()
+    job = increment(allow_triggers=True)
+    daemon.submit(job, "--start")
+    daemon.wait_killed()
+    daemon.start()
+    daemon.wait_done(job)
+    assert_exactly_once(pg, db, 1000)

@@ -258,3 +258,21 @@ def test_a_claim_does_not_end_a_session_that_only_has_the_former_one_s_pid(pg, d
         daemon.start()
         daemon.wait_done(job)
         assert execute(other, "SELECT 1") == [(1,)]
+
+
+@pytest.mark.parametrize("fence", ["epoch = epoch + 1", "batch_id = batch_id + 1", "stopped = true"])
+def test_a_batch_whose_fence_is_raised_meanwhile_is_rolled_back(pg, db, daemon, table, fence):
+    """It has read its range already, and waits for a row."""
+    job = counted(delay="200ms", time="5s")
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)
+    with pg.connect(db, autocommit=False) as blocker:
+        execute(blocker, "SELECT 1 FROM t WHERE id = %s FOR UPDATE", ((daemon.batches(job) + 1) * 100 + 50,))
+        wait_for(lambda: pg.sql(db, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = 'backfill'"
+                                " AND wait_event_type = 'Lock'"), 10, lambda: f"the batch to wait; log:\n{daemon.log()}")
+        pg.sql(db, f"UPDATE backfill.segment SET {fence}")
+        blocker.rollback()
+    wait_for(lambda: "the fence held a batch back" in daemon.log(), 10, lambda: f"the fence; log:\n{daemon.log()}")
+    pg.sql(db, "UPDATE backfill.segment SET stopped = false")
+    daemon.wait_done(job)
+    assert_exactly_once(pg, db, ROWS)
