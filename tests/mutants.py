@@ -135,7 +135,7 @@ MUTANTS = {
     "a look-up ahead is used twice": (
         [("daemon/job/boundary.c", "\tahead_forget(ahead);\n}\n\nvoid ahead_forget", "}\n\nvoid ahead_forget"),
          (JOB, "\tif (result->end != BATCH_COMMITTED)\n\t\tahead_forget(job->ahead);\n", "")],
-        [SIMULATION]),
+        ["sim/sim_job"]),
     "a statement may take for ever": ([(JOB, "SHORTEST_STATEMENT_MS = 5000", "SHORTEST_STATEMENT_MS = 500000")],
                                       ["test_traps.py::test_a_statement_that_hangs_is_ended_by_the_server_and_tried_again_smaller"]),
     "no ROLLBACK after a refusal": ([("daemon/engine/transaction.c", '"ROLLBACK"', '"SELECT 1"')],

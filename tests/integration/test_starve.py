@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import socket
 import subprocess
 import threading
@@ -336,15 +337,21 @@ def ask(daemon, method, **params):
     return client
 
 
-def test_patience_with_a_server_that_is_down_is_not_an_hour(pg, db, starved_daemon, starve, clock_job):
+def test_patience_with_a_server_that_does_not_answer_is_not_an_hour(pg, db, starved_daemon, starve, clock_job):
+    """The connections end, and nobody accepts new ones: commands await the first try."""
     daemon, job = starved_daemon, clock_job
-    pg.primary.stop("immediate")
-    wait_for(lambda: not is_up(daemon), 10, "the daemon to notice")
-    client = ask(daemon, "job.show", job=job.id)
-    starve.step_clock(-HOUR)
-    assert client.answer()["error"]["data"]["exit"] == 75
-    client.close()
-    pg.primary.start()
+    backends = [pid for pid, in pg.sql(db, "SELECT pid FROM pg_stat_activity WHERE usename = 'backfill' AND datname = current_database()")]
+    os.kill(pg.primary.pid(), signal.SIGSTOP)
+    try:
+        for pid in backends:
+            os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: "target main: no connection" in daemon.log(), 10, "the daemon to notice")
+        client = ask(daemon, "job.show", job=job.id)
+        starve.step_clock(-HOUR)
+        assert client.answer()["error"]["data"]["exit"] == 75
+        client.close()
+    finally:
+        os.kill(pg.primary.pid(), signal.SIGCONT)
     finish(pg, db, daemon, job)
 
 
