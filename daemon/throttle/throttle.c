@@ -329,8 +329,13 @@ static void primary_changed(void *context, bool up, const char *why) {
 	throttle->listed_us = 0;
 	for (size_t i = 0; i < throttle->nreplicas; i++)
 		throttle->replicas[i]->listed = false;
-	if (!up)
-		text_format(throttle->write_why, sizeof throttle->write_why, "%s", why);
+	if (up) { /* jobs wait for the first reading */
+		ev_timer_stop(throttle->loop, &throttle->tick);
+		ev_timer_set(&throttle->tick, 0., tick_s);
+		ev_timer_start(throttle->loop, &throttle->tick);
+		return;
+	}
+	text_format(throttle->write_why, sizeof throttle->write_why, "%s", why);
 }
 
 /* ---- in use or idle ---------------------------------------------------------------------------------------------- */
