@@ -38,6 +38,11 @@ void engine_execute(struct engine_conn *conn, const char *sql, const char *const
 	conn->engine->execute(conn, sql, params, nparams, timeout_ms, fn, context);
 }
 
+void engine_fly(struct engine_conn *conn, const struct engine_statement *statements, size_t count, int timeout_ms,
+                engine_flown_fn *fn, void *context) {
+	conn->engine->fly(conn, statements, count, timeout_ms, fn, context);
+}
+
 void engine_close(struct engine_conn *conn) {
 	if (conn != NULL)
 		conn->engine->close(conn);

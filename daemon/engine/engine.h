@@ -59,6 +59,9 @@ const char *engine_value(const struct engine_result *result, int row, int column
 
 /* Exactly once per engine_execute, never before it returns; not after engine_close. */
 typedef void engine_result_fn(void *context, const struct engine_result *result);
+/* The same for engine_fly: what was answered, in order. All but the last are ENGINE_DONE; behind one that isn't nothing was
+ * executed. ENGINE_LOST stands alone: how far the server came is not known. */
+typedef void engine_flown_fn(void *context, const struct engine_result *results, size_t count);
 /* conn is NULL on failure (err says why, code ERROR_TRY_AGAIN or ERROR_CONFIG for a refused password and the like). */
 typedef void engine_connected_fn(void *context, struct engine_conn *conn, const struct error *err);
 /* An idle connection was lost. The connection must still be closed. */
@@ -67,6 +70,12 @@ typedef void engine_lost_fn(void *context, const char *message);
 struct engine_connect_options {
 	const char *application_name; /* as the server's views show it, e.g. "backfilld 20261121_x" */
 	int timeout_s;                /* for the whole of connecting */
+};
+
+struct engine_statement {
+	const char *sql;
+	const char *const *params;
+	size_t nparams;
 };
 
 /* A connection being made. */
@@ -83,6 +92,8 @@ struct engine {
 	void (*connect_abandon)(struct engine_connecting *connecting);
 	void (*execute)(struct engine_conn *conn, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
 	                engine_result_fn *fn, void *context);
+	void (*fly)(struct engine_conn *conn, const struct engine_statement *statements, size_t count, int timeout_ms,
+	            engine_flown_fn *fn, void *context);
 	void (*close)(struct engine_conn *conn);
 	void (*on_lost)(struct engine_conn *conn, engine_lost_fn *fn, void *context);
 	int64_t (*backend_pid)(const struct engine_conn *conn);
@@ -110,6 +121,12 @@ const struct engine *engine_for_url(const char *url, struct error *err);
  */
 void engine_execute(struct engine_conn *conn, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
                     engine_result_fn *fn, void *context);
+/*
+ * Several statements, each a single one, sent together and executed one after the other until one fails: one round trip. In
+ * other respects as engine_execute. timeout_ms is for all of them.
+ */
+void engine_fly(struct engine_conn *conn, const struct engine_statement *statements, size_t count, int timeout_ms,
+                engine_flown_fn *fn, void *context);
 /* Closes the socket without waiting; no callback comes any more. NULL is allowed. Allowed inside a callback. */
 void engine_close(struct engine_conn *conn);
 /* Tells when the idle connection breaks. */

@@ -1,7 +1,7 @@
 /*
- * postgres.c: an established connection on the loop. One statement at a time: send, flush while reading, collect results
- * until libpq says there are no more, tell the caller. Every callback is the last thing a function does: it may close
- * the connection.
+ * postgres.c: an established connection on the loop. One statement, or one flight of several, at a time: send, flush while
+ * reading, collect results until libpq says there are no more, tell the caller. Every callback is the last thing a function
+ * does: it may close the connection.
  */
 #include "daemon/engine/postgres.h"
 
@@ -22,6 +22,11 @@ enum { MAX_PARAMS = 65535 };
 /* How often TLS is asked for what it has read ahead. */
 static const double tls_look_s = 0.1;
 
+struct answers {
+	PGresult **results;
+	size_t count;
+};
+
 struct postgres_conn {
 	struct engine_conn base; /* first */
 	struct ev_loop *loop;
@@ -30,11 +35,13 @@ struct postgres_conn {
 	ev_timer timer; /* busy: the answer's deadline, or 0 s to tell that sending failed; idle: 0 s to tell the loss */
 	ev_timer tls;   /* busy and TLS only */
 	bool busy;
-	bool failed; /* `result` is an error: what follows it does not count */
+	bool flying; /* busy with a flight: libpq is in pipeline mode */
+	bool failed; /* the last answer is an error: what follows it does not count */
 	engine_result_fn *fn;
+	engine_flown_fn *flown;
 	void *context;
 	int timeout_ms;
-	PGresult *result; /* the last one so far, or the first error */
+	struct answers answers; /* a flight's, each; else one: the last so far, or the first error */
 	engine_lost_fn *lost_fn;
 	void *lost_context;
 	char last_words[512]; /* a FATAL that the server sent while we were idle: why it went */
@@ -89,22 +96,37 @@ static void drop_session(struct postgres_conn *conn, const char *why) {
 	conn->pg = NULL;
 }
 
+static void answers_clear(struct answers *answers) {
+	for (size_t i = 0; i < answers->count; i++)
+		PQclear(answers->results[i]);
+	free(answers->results);
+	*answers = (struct answers){0};
+}
+
 /* Takes what the finished statement has left; the connection is idle (or lost) afterwards. */
-static PGresult *become_idle(struct postgres_conn *conn) {
-	PGresult *result = conn->result;
-	conn->result = NULL;
+static struct answers become_idle(struct postgres_conn *conn) {
+	struct answers answers = conn->answers;
+	conn->answers = (struct answers){0};
 	conn->busy = false;
 	ev_timer_stop(conn->loop, &conn->timer);
 	ev_timer_stop(conn->loop, &conn->tls);
-	return result;
+	return answers;
+}
+
+static void tell(const struct postgres_conn *conn, const struct engine_result *results, size_t count) {
+	if (conn->flown != NULL)
+		conn->flown(conn->context, results, count);
+	else
+		conn->fn(conn->context, results);
 }
 
 static void tell_lost_statement(struct postgres_conn *conn) {
 	char message[sizeof conn->why_lost];
 	memcpy(message, conn->why_lost, sizeof message);
-	PQclear(become_idle(conn));
+	struct answers answers = become_idle(conn);
 	const struct engine_result lost = {.outcome = ENGINE_LOST, .message = message};
-	conn->fn(conn->context, &lost);
+	tell(conn, &lost, 1);
+	answers_clear(&answers);
 }
 
 static void tell_lost_idle(struct postgres_conn *conn) {
@@ -119,41 +141,50 @@ static int64_t affected_rows(PGresult *result) {
 	return *text != '\0' ? strtoll(text, NULL, 10) : 0;
 }
 
-static void tell_refused(struct postgres_conn *conn) {
-	PGresult *result = become_idle(conn);
-	char message[640];
-	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-	struct engine_result refused = {.outcome = ENGINE_REFUSED, .message = message};
-	postgres_message(message, sizeof message, result);
-	snprintf(refused.sqlstate, sizeof refused.sqlstate, "%s", sqlstate != NULL ? sqlstate : "");
-	refused.error = postgres_classify(refused.sqlstate, message);
-	conn->fn(conn->context, &refused);
-	PQclear(result);
+static void fill_done(struct engine_result *done, struct postgres_rows *rows, PGresult *result) {
+	*rows = (struct postgres_rows){.base.value = rows_value, .result = result};
+	*done = (struct engine_result){.outcome = ENGINE_DONE,
+	                               .message = "",
+	                               .nrows = PQntuples(result),
+	                               .ncolumns = PQnfields(result),
+	                               .affected = affected_rows(result),
+	                               .rows = rows};
 }
 
-static void tell_done(struct postgres_conn *conn) {
-	PGresult *result = become_idle(conn);
+static void fill_refused(struct engine_result *refused, char *message, size_t size, const PGresult *result) {
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	*refused = (struct engine_result){.outcome = ENGINE_REFUSED, .message = message};
+	postgres_message(message, size, result);
+	snprintf(refused->sqlstate, sizeof refused->sqlstate, "%s", sqlstate != NULL ? sqlstate : "");
+	refused->error = postgres_classify(refused->sqlstate, message);
+}
+
+static void tell_answers(struct postgres_conn *conn) {
+	bool failed = conn->failed;
+	struct answers answers = become_idle(conn);
 	if (conn->pg == NULL) /* lost behind the answer: that is told next, unless the callback sends or closes */
 		start_timer(conn, 0);
-	const struct postgres_rows rows = {.base.value = rows_value, .result = result};
-	const struct engine_result done = {.outcome = ENGINE_DONE,
-	                                   .message = "",
-	                                   .nrows = PQntuples(result),
-	                                   .ncolumns = PQnfields(result),
-	                                   .affected = affected_rows(result),
-	                                   .rows = &rows};
-	conn->fn(conn->context, &done);
-	PQclear(result);
+	char message[640];
+	autofree struct engine_result *results = mem_alloc(answers.count * sizeof *results);
+	autofree struct postgres_rows *rows = mem_alloc(answers.count * sizeof *rows);
+	for (size_t i = 0; i < answers.count; i++)
+		if (failed && i == answers.count - 1)
+			fill_refused(&results[i], message, sizeof message, answers.results[i]);
+		else
+			fill_done(&results[i], &rows[i], answers.results[i]);
+	tell(conn, results, answers.count);
+	answers_clear(&answers);
 }
 
 /* The statement is over. A connection can break right behind a complete answer: that answer counts. */
 static void finish_statement(struct postgres_conn *conn) {
-	bool lost = conn->result == NULL; /* never seen; not knowing the outcome is what LOST says */
+	/* Not the end of a flight, or an answer never seen; not knowing the outcome is what LOST says. */
+	bool lost = conn->flying || conn->answers.count == 0;
 	if (PQstatus(conn->pg) == CONNECTION_BAD) {
 		char why[sizeof conn->why_lost];
 		lost |= conn->failed;
 		if (conn->failed)
-			postgres_message(why, sizeof why, conn->result);
+			postgres_message(why, sizeof why, conn->answers.results[conn->answers.count - 1]);
 		else
 			text_one_line(why, sizeof why, PQerrorMessage(conn->pg));
 		drop_session(conn, why);
@@ -162,15 +193,24 @@ static void finish_statement(struct postgres_conn *conn) {
 	}
 	if (lost)
 		tell_lost_statement(conn);
-	else if (conn->failed)
-		tell_refused(conn);
 	else
-		tell_done(conn);
+		tell_answers(conn);
+}
+
+static void keep_answer(struct postgres_conn *conn, PGresult *result) {
+	struct answers *answers = &conn->answers;
+	if (!conn->flying)
+		answers_clear(answers);
+	answers->results = mem_resize(answers->results, answers->count + 1, sizeof(PGresult *));
+	answers->results[answers->count++] = result;
 }
 
 /* Remembers one of several results. False: it began a COPY, which has no end here. */
 static bool keep_result(struct postgres_conn *conn, PGresult *result) {
 	switch (PQresultStatus(result)) {
+	case PGRES_PIPELINE_ABORTED: /* skipped, behind the one that failed */
+		PQclear(result);
+		return true;
 	case PGRES_COPY_IN:
 	case PGRES_COPY_OUT:
 	case PGRES_COPY_BOTH:
@@ -191,18 +231,29 @@ static bool keep_result(struct postgres_conn *conn, PGresult *result) {
 		}
 		break;
 	}
-	PQclear(conn->result);
-	conn->result = result;
+	keep_answer(conn, result);
 	return true;
 }
 
 /*
  * Everything libpq can give without waiting. PQgetResult does not block when PQisBusy says no; when the connection has
- * broken PQisBusy says no as well, and PQgetResult then gives the server's last words and libpq's own error.
+ * broken PQisBusy says no as well, and PQgetResult then gives the server's last words and libpq's own error. In a flight NULL
+ * stands behind the results of each statement, and the end is the answer to Sync.
+ * https://www.postgresql.org/docs/15/libpq-pipeline-mode.html
  */
 static void collect(struct postgres_conn *conn) {
-	while (!PQisBusy(conn->pg)) {
+	for (bool between = false; !PQisBusy(conn->pg);) {
 		PGresult *result = PQgetResult(conn->pg);
+		if (result == NULL && conn->flying && PQstatus(conn->pg) != CONNECTION_BAD && !between) {
+			between = true;
+			continue;
+		}
+		between = false;
+		if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+			PQclear(result);
+			result = NULL;
+			conn->flying = PQexitPipelineMode(conn->pg) != 1;
+		}
 		if (result == NULL) {
 			finish_statement(conn);
 			return;
@@ -278,27 +329,35 @@ static void time_over(struct ev_loop *loop, ev_timer *w, int revents) {
 	tell_lost_statement(conn);
 }
 
-static bool send_statement(PGconn *pg, const char *sql, const char *const *params, size_t nparams) {
-	if (nparams == 0) /* only the simple protocol takes several statements */
-		return PQsendQuery(pg, sql) == 1;
-	return nparams <= MAX_PARAMS && PQsendQueryParams(pg, sql, (int)nparams, NULL, params, NULL, NULL, 0) == 1;
+static bool send_extended(PGconn *pg, const struct engine_statement *s) {
+	return s->nparams <= MAX_PARAMS && PQsendQueryParams(pg, s->sql, (int)s->nparams, NULL, s->params, NULL, NULL, 0) == 1;
 }
 
-static void execute(struct engine_conn *base, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
-                    engine_result_fn *fn, void *context) {
-	struct postgres_conn *conn = from_base(base);
+static bool send_one(struct postgres_conn *conn, const struct engine_statement *s) {
+	if (s->nparams == 0) /* only the simple protocol takes several statements */
+		return PQsendQuery(conn->pg, s->sql) == 1;
+	return send_extended(conn->pg, s);
+}
+
+static bool send_flight(struct postgres_conn *conn, const struct engine_statement *statements, size_t count) {
+	bool ok = PQenterPipelineMode(conn->pg) == 1;
+	conn->flying = ok;
+	for (size_t i = 0; ok && i < count; i++)
+		ok = send_extended(conn->pg, &statements[i]);
+	return ok && PQpipelineSync(conn->pg) == 1;
+}
+
+static void start(struct postgres_conn *conn, const struct engine_statement *statements, size_t count, int timeout_ms) {
 	assert(!conn->busy);
 	assert(timeout_ms > 0);
 	conn->busy = true;
-	conn->failed = false;
-	conn->fn = fn;
-	conn->context = context;
+	conn->failed = conn->flying = false;
 	conn->timeout_ms = timeout_ms;
 	if (conn->pg == NULL) { /* lost, and the caller has not closed it yet */
 		start_timer(conn, 0);
 		return;
 	}
-	if (!send_statement(conn->pg, sql, params, nparams)) {
+	if (!(conn->flown != NULL ? send_flight(conn, statements, count) : send_one(conn, statements))) {
 		char why[sizeof conn->why_lost];
 		text_one_line(why, sizeof why, PQerrorMessage(conn->pg));
 		drop_session(conn, why);
@@ -315,10 +374,29 @@ static void execute(struct engine_conn *base, const char *sql, const char *const
 	}
 }
 
+static void execute(struct engine_conn *base, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
+                    engine_result_fn *fn, void *context) {
+	struct postgres_conn *conn = from_base(base);
+	const struct engine_statement statement = {.sql = sql, .params = params, .nparams = nparams};
+	conn->fn = fn;
+	conn->flown = NULL;
+	conn->context = context;
+	start(conn, &statement, 1, timeout_ms);
+}
+
+static void fly(struct engine_conn *base, const struct engine_statement *statements, size_t count, int timeout_ms,
+                engine_flown_fn *fn, void *context) {
+	struct postgres_conn *conn = from_base(base);
+	conn->flown = fn;
+	conn->context = context;
+	start(conn, statements, count, timeout_ms);
+}
+
 static void close_conn(struct engine_conn *base) {
 	struct postgres_conn *conn = from_base(base);
 	drop_session(conn, NULL);
-	PQclear(become_idle(conn));
+	struct answers answers = become_idle(conn);
+	answers_clear(&answers);
 	free(conn);
 }
 
@@ -391,6 +469,7 @@ const struct engine engine_postgres = {
 	.connect = postgres_connect,
 	.connect_abandon = postgres_connect_abandon,
 	.execute = execute,
+	.fly = fly,
 	.close = close_conn,
 	.on_lost = on_lost,
 	.backend_pid = backend_pid,

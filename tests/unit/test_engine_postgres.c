@@ -21,7 +21,8 @@ struct session {
 	int answers;
 	struct engine_result result; /* without rows */
 	char message[640];
-	char *value; /* row 0, column 0 */
+	char *value;     /* row 0, column 0 */
+	char flown[200]; /* "done:1 done:2 refused:22012": row 0, column 0, or SQLSTATE, of each */
 	/* what the callback does */
 	bool close_inside;
 	int execute_inside;
@@ -62,6 +63,24 @@ static void on_result(void *context, const struct engine_result *result) {
 	if (s->execute_inside > 0) {
 		s->execute_inside--;
 		engine_execute(s->conn, "select 'inside'", NULL, 0, 5000, on_result, s);
+	}
+}
+
+static void on_flown(void *context, const struct engine_result *results, size_t count) {
+	static const char *const outcomes[] = {[ENGINE_DONE] = "done", [ENGINE_REFUSED] = "refused", [ENGINE_LOST] = "lost"};
+	struct session *s = context;
+	s->answers++;
+	s->flown[0] = '\0';
+	if (s->close_inside) {
+		engine_close(s->conn);
+		s->conn = NULL;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const char *value = engine_value(&results[i], 0, 0);
+		size_t length = strlen(s->flown);
+		snprintf(s->flown + length, sizeof s->flown - length, "%s%s:%.10s", i > 0 ? " " : "", outcomes[results[i].outcome],
+		         value != NULL ? value : results[i].sqlstate);
+		snprintf(s->message, sizeof s->message, "%s", results[i].message);
 	}
 }
 
@@ -448,6 +467,86 @@ static void large_values_go_both_ways(void **state) {
 	move_large_values("require");
 }
 
+/* --- flights --- */
+
+static void begin_flight(struct session *s, const struct engine_statement *statements, size_t count, int timeout_ms) {
+	int before = s->answers;
+	engine_fly(s->conn, statements, count, timeout_ms, on_flown, s);
+	assert_int_equal(s->answers, before); /* never before it has returned */
+}
+
+static void fly(struct session *s, const struct engine_statement *statements, size_t count, const char *expected) {
+	int before = s->answers;
+	begin_flight(s, statements, count, 20000);
+	assert_true(wait_until(NULL, &s->answers, before + 1, 30));
+	run_loop(0.01);
+	assert_int_equal(s->answers, before + 1);
+	assert_string_equal(s->flown, expected);
+}
+
+static void flights_answer_for_each_statement(void **state) {
+	(void)state;
+	struct session s = {0};
+	open_session(&s);
+	fly(&s, (const struct engine_statement[]){{"select 7", NULL, 0}}, 1, "done:7");
+	const struct engine_statement three[] = {
+		{"begin", NULL, 0}, {"select $1::text", (const char *const[]){"x"}, 1}, {"select 3 where false", NULL, 0}};
+	fly(&s, three, 3, "done: done:x done:");
+	execute(&s, "select now() = statement_timestamp()"); /* still in that transaction, and libpq as before */
+	assert_done(&s, "f");
+	fly(&s, (const struct engine_statement[]){{"commit", NULL, 0}, {"select 1", NULL, 0}}, 2, "done: done:1");
+	s.close_inside = true;
+	fly(&s, three, 3, "done: done:x done:");
+	assert_null(s.conn);
+	end(&s);
+}
+
+static void a_flight_ends_with_its_first_error(void **state) {
+	(void)state;
+	struct session s = {0};
+	open_session(&s);
+	const struct engine_statement flight[] = {{"begin", NULL, 0},
+	                                          {"create table flown as select 1 as i", NULL, 0},
+	                                          {"select 1 / (i - $1::int) from flown", (const char *const[]){"1"}, 1},
+	                                          {"insert into flown values (2)", NULL, 0},
+	                                          {"commit", NULL, 0}};
+	fly(&s, flight, 5, "done: done: refused:22012");
+	assert_string_equal(s.message, "division by zero");
+	execute(&s, "select 1");
+	assert_string_equal(s.result.sqlstate, "25P02"); /* the transaction is still there, aborted */
+	execute(&s, "rollback");
+	execute(&s, "select to_regclass('flown') is null");
+	assert_done(&s, "t");
+	/* One statement each: nobody smuggles in a second one. */
+	fly(&s, (const struct engine_statement[]){{"select 1; select 2", NULL, 0}, {"select 3", NULL, 0}}, 2, "refused:42601");
+	execute(&s, "select 1");
+	assert_done(&s, "1");
+	end(&s);
+}
+
+/* More than sockets and buffers hold, both ways at once: who only flushes, or only reads, waits for ever. */
+static void fly_large_values(const char *sslmode) {
+	struct session s = {0};
+	autofree char *rest = mem_printf("postgres?sslmode=%s", sslmode);
+	connect_to(&s, url("postgres@", rest));
+	if (s.conn == NULL)
+		fail_msg("%s", s.err.message);
+	enum { SIZE = 20 * 1024 * 1024 };
+	autofree char *big = mem_alloc(SIZE + 1);
+	memset(big, 'y', SIZE);
+	const struct engine_statement flight[] = {{"select $1::text", (const char *const[]){big}, 1},
+	                                          {"select i, repeat('x', 100) from generate_series(1, 200000) i", NULL, 0},
+	                                          {"select $1::text", (const char *const[]){big}, 1}};
+	fly(&s, flight, 3, "done:yyyyyyyyyy done:1 done:yyyyyyyyyy");
+	end(&s);
+}
+
+static void large_values_fly_both_ways(void **state) {
+	(void)state;
+	fly_large_values("disable");
+	fly_large_values("require");
+}
+
 static void copy_is_refused(void **state) {
 	(void)state;
 	struct session s = {0};
@@ -455,6 +554,9 @@ static void copy_is_refused(void **state) {
 	execute(&s, "copy t from stdin");
 	assert_int_equal(s.result.outcome, ENGINE_LOST);
 	assert_string_equal(s.message, "COPY is not supported");
+	end(&s);
+	open_session(&s);
+	fly(&s, (const struct engine_statement[]){{"select 1", NULL, 0}, {"copy pg_class to stdout", NULL, 0}}, 2, "lost:");
 	end(&s);
 }
 
@@ -498,7 +600,8 @@ static void silence_is_lost(void **state) {
 	assert_true(ev_time() - before < 5);
 	assert_int_equal(s.result.outcome, ENGINE_LOST);
 	assert_string_equal(s.message, "no answer within 200 ms");
-	execute(&s, "select 1"); /* not closed yet: lost again, not a crash */
+	fly(&s, (const struct engine_statement[]){{"select 1", NULL, 0}}, 1, "lost:"); /* not closed yet: lost again, not a crash */
+	execute(&s, "select 1");
 	assert_int_equal(s.result.outcome, ENGINE_LOST);
 	run_loop(0.05);
 	assert_false(s.lost); /* the statements were told already */
@@ -509,6 +612,34 @@ static void terminate(const struct session *s) {
 	autofree char *sql = mem_printf("select pg_terminate_backend(%d, 5000)", (int)engine_backend_pid(s->conn));
 	autofree char *done = ask(sql);
 	assert_string_equal(done, "t");
+}
+
+/* Whatever was answered before: how far the server came is not known. */
+static void a_flight_is_lost_as_a_whole(void **state) {
+	(void)state;
+	const struct engine_statement flight[] = {{"select 1", NULL, 0}, {"select pg_sleep(30)", NULL, 0}, {"select 2", NULL, 0}};
+	struct session s = {0};
+	open_session(&s);
+	begin_flight(&s, flight, 3, 20000);
+	run_loop(0.2);
+	terminate(&s);
+	assert_true(wait_until(NULL, &s.answers, 1, 5));
+	assert_string_equal(s.flown, "lost:");
+	assert_string_equal(s.message, "terminating connection due to administrator command");
+	end(&s);
+	open_session(&s);
+	begin_flight(&s, flight, 3, 200);
+	assert_true(wait_until(NULL, &s.answers, 1, 5));
+	assert_string_equal(s.flown, "lost:");
+	assert_string_equal(s.message, "no answer within 200 ms");
+	end(&s);
+	open_session(&s); /* closing in flight: no callback */
+	begin_flight(&s, flight, 3, 20000);
+	engine_close(s.conn);
+	s.conn = NULL;
+	run_loop(0.1);
+	assert_int_equal(s.answers, 0);
+	end(&s);
 }
 
 static void termination_is_noticed(void **state) {
@@ -607,9 +738,13 @@ int main(void) {
 		cmocka_unit_test(real_errors_have_their_class),
 		cmocka_unit_test(raised_errors_have_their_class),
 		cmocka_unit_test(large_values_go_both_ways),
+		cmocka_unit_test(flights_answer_for_each_statement),
+		cmocka_unit_test(a_flight_ends_with_its_first_error),
+		cmocka_unit_test(large_values_fly_both_ways),
 		cmocka_unit_test(copy_is_refused),
 		cmocka_unit_test(callbacks_may_execute_and_close),
 		cmocka_unit_test(silence_is_lost),
+		cmocka_unit_test(a_flight_is_lost_as_a_whole),
 		cmocka_unit_test(termination_is_noticed),
 		cmocka_unit_test(frozen_server_is_lost),
 		cmocka_unit_test(closing_never_waits),
