@@ -10,7 +10,7 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DIALECT, ERRORS = "daemon/engine/dialect_postgres.c", "daemon/engine/postgres_error.c"
 JOB, BATCH, PREFLIGHT, RULES = "daemon/job/job.c", "daemon/job/batch.c", "daemon/job/preflight.c", "daemon/job/preflight_rules.c"
-CHECKPOINT, LAG = "sql/postgres/checkpoint.sql", "daemon/throttle/lag.c"
+BEGIN, CHECKPOINT, LAG = "sql/postgres/begin.sql", "sql/postgres/checkpoint.sql", "daemon/throttle/lag.c"
 VARIANT = "build/failpoint"
 BOUNDARY_END = """add_range(&b, shape, NULL, has_after);
 	strbuf_add(&b, " ORDER BY ");
@@ -26,7 +26,7 @@ FENCED = ["test_takeover.py::test_a_batch_whose_fence_is_raised_meanwhile_is_rol
 MUTANTS = {
     # --- exactness ---
     "checkpoint outside the transaction": (
-        [(DIALECT, '"BEGIN ISOLATION LEVEL READ COMMITTED; "', '""')],
+        [(BEGIN, "BEGIN ISOLATION LEVEL READ COMMITTED", "SELECT 1")],
         ["test_crash.py::test_killed_between_the_work_and_its_checkpoint"]),
     "no test of the epoch": ([(CHECKPOINT, "epoch = $3::bigint", "$3::bigint IS NOT NULL"), NO_PLACE], FENCED),
     "no test of the batch number": ([(CHECKPOINT, "batch_id = $4::bigint", "$4::bigint IS NOT NULL"), NO_PLACE], FENCED),
@@ -77,7 +77,7 @@ MUTANTS = {
     "a partition is not a segment": ([("sql/postgres/describe.sql", "l.oid <> r.oid OR r.relkind <> 'p'", "l.oid = r.oid")],
                                      ["test_partition.py::test_range"]),
     "UPDATE without ONLY": ([(DIALECT, '"UPDATE ONLY "', '"UPDATE "')], ["test_partition.py::test_inheritance_children_are_left_alone"]),
-    "policies are obeyed in silence": ([(DIALECT, "SET LOCAL row_security = off", "SET LOCAL row_security = on")],
+    "policies are obeyed in silence": ([(DIALECT, '{"row_security", "off"}', '{"row_security", "on"}')],
                                        ["test_traps.py::test_row_level_security_that_comes_while_a_job_runs_is_no_silence"]),
     "policies are no reason to refuse": ([(RULES, 'if (flag_of(relation, "row_security"))', "if (false)")],
                                          ["test_refusals.py::test_refused[row_level_security]"]),
@@ -105,17 +105,17 @@ MUTANTS = {
                                       ["test_traps.py::test_a_full_disk_pauses_at_once"]),
 
     # --- what a batch runs under ---
-    "settings for the session": ([(DIALECT, "SET LOCAL jit", "SET jit")],
+    "settings for the session": ([(DIALECT, '", true)"', '", false)"')],
                                  ["test_pooler.py::test_a_job_through_a_transaction_pooler_is_exact_and_leaves_no_setting"]),
-    "the role's isolation": ([(DIALECT, '"BEGIN ISOLATION LEVEL READ COMMITTED; "', '"BEGIN; "')],
+    "the role's isolation": ([(BEGIN, "BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN")],
                              ["test_session.py::test_every_setting_that_matters_is_pinned"]),
-    "the role's search_path": ([(DIALECT, '"SET LOCAL search_path = pg_catalog"', '"SET LOCAL search_path = \\"$user\\""')],
+    "the role's search_path": ([(DIALECT, 'strbuf_add(&path, "pg_catalog");', 'strbuf_add(&path, "\\"$user\\"");')],
                                ["test_session.py::test_every_setting_that_matters_is_pinned"]),
-    **{f"the role's {name}": ([(DIALECT, f"SET LOCAL {name} = {value}; ", "")],
+    **{f"the role's {name}": ([(DIALECT, f'{{"{name}", "{value}"}},', "")],
                               ["test_session.py::test_keys_and_kept_values_have_one_text"])
-       for name, value in (("DateStyle", "'ISO, YMD'"), ("IntervalStyle", "postgres"), ("TimeZone", "'UTC'"),
+       for name, value in (("DateStyle", "ISO, YMD"), ("IntervalStyle", "postgres"), ("TimeZone", "UTC"),
                            ("extra_float_digits", "1"), ("bytea_output", "hex"))},
-    "constraints stay deferred": ([(DIALECT, '; SET CONSTRAINTS ALL IMMEDIATE"', '"')],
+    "constraints stay deferred": ([("sql/postgres/constraints_immediate.sql", "SET CONSTRAINTS ALL IMMEDIATE", "SELECT 1")],
                                   ["test_traps.py::test_a_deferred_constraint_fails_in_the_batch_s_own_statement"]),
     "batches wait for the disk": ([(DIALECT, 'session->wait_for_disk ? "on" : "off"', 'session->wait_for_disk ? "on" : "local"')],
                                   ["test_session.py::test_batches_need_no_disk_but_claims_and_states_do"]),
@@ -156,8 +156,12 @@ MUTANTS = {
         [("daemon/engine/postgres_connect.c", "pthread_create(&thread, &attributes, connect_thread, attempt) == 0",
           "((void)&thread, connect_thread(attempt) == NULL)")],
         ["unit/test_engine_postgres"]),
-    "pipeline mode": ([("daemon/engine/postgres.c", "\tPQsetnonblocking(pg, 1);", "\tPQenterPipelineMode(pg);\n\tPQsetnonblocking(pg, 1);")],
-                      ["lint/banned.sh"]),
+    "COMMIT flies though the fence has not held": (
+        [(DIALECT, ", 1 / (SELECT count(*) FROM moved)", "")], FENCED),
+    "nobody reads while a flight is sent": (
+        [("daemon/engine/postgres.c", "watch(conn, more ? EV_READ | EV_WRITE : EV_READ);", "watch(conn, more ? EV_WRITE : EV_READ);"),
+         ("daemon/engine/postgres.c", "\tflush(conn);\n\tcollect(conn);", "\tflush(conn);\n\tif (PQflush(conn->pg) == 0)\n\t\tcollect(conn);")],
+        ["unit/test_engine_postgres"]),
     "PQcancel": (
         [("daemon/engine/postgres.c", "\tdrop_session(conn, NULL);", "\tPQfreeCancel(PQgetCancel(conn->pg));\n\tdrop_session(conn, NULL);")],
         ["lint/banned.sh"]),

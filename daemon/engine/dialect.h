@@ -30,10 +30,9 @@ struct dialect {
 	/* The script that makes or upgrades the control tables and lets `worker` use them. Caller frees. */
 	char *(*control_tables)(const char *worker);
 
-	/* Opens a batch's transaction with its session settings pinned. Without parameters. Caller frees. */
-	char *(*begin)(const struct table_shape *shape, const struct dialect_session *session);
-	/* The same for a look-up outside a batch: read only. */
-	char *(*begin_read)(const struct table_shape *shape, const struct dialect_session *session);
+	/* Pins the session settings of a transaction that works on the table: behind the texts `begin` or `begin_read`, and before
+	 * `constraints_immediate`. No parameters. Caller frees. */
+	char *(*settings)(const struct table_shape *shape, const struct dialect_session *session);
 
 	/* The leaf's last key, behind another one if has_after: one row, nkey columns, or no row. Parameters: after (nkey values). */
 	char *(*last_key)(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
@@ -59,9 +58,10 @@ struct dialect {
 	 */
 	char *(*work_kept)(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
 	/*
-	 * The checkpoint and the fence: affects one row, or none when the segment's row is not as expected, or the leaf not the
-	 * relation, or its key not of the types and collations, that the claim found. Parameters: as in checkpoint.sql, then the
-	 * leaf's oid and the mark of its key, as in shape_check.sql. Behind the work, which has locked the relation.
+	 * The checkpoint and the fence: one row, the place of the segment's row; it fails with SQLSTATE 22012 when the segment's row
+	 * is not as expected, or the leaf not the relation, or its key not of the types and collations, that the claim found.
+	 * Parameters: as in checkpoint.sql, then the leaf's oid and the mark of its key, as in shape_check.sql. Behind the work,
+	 * which has locked the relation.
 	 */
 	char *(*checkpoint)(const struct table_shape *shape, const struct shape_leaf *leaf);
 };

@@ -53,40 +53,65 @@ static char *control_tables(const char *worker) {
 	return strbuf_take(&b);
 }
 
+static void add_literal(struct strbuf *b, const char *text) {
+	strbuf_add(b, "E'");
+	for (const char *c = text; *c != '\0'; c++) {
+		if (*c == '\'' || *c == '\\')
+			strbuf_add_n(b, c, 1);
+		strbuf_add_n(b, c, 1);
+	}
+	strbuf_add(b, "'");
+}
+
 /* Everything on which the meaning of a fragment or the text of a key depends is pinned, in every transaction: behind a
  * pooler the next one may run in another session. */
-static void add_pinned(struct strbuf *b, const struct table_shape *shape, const struct dialect_session *session) {
-	strbuf_add(b, "SET LOCAL search_path = pg_catalog");
+static const struct {
+	const char *name, *value;
+} pinned[] = {
+	{"row_security", "off"},
+	{"DateStyle", "ISO, YMD"},
+	{"IntervalStyle", "postgres"},
+	{"TimeZone", "UTC"},
+	{"extra_float_digits", "1"},
+	{"bytea_output", "hex"},
+	{"lc_monetary", "C"},
+	{"standard_conforming_strings", "on"},
+	{"jit", "off"},
+};
+
+static void add_setting(struct strbuf *b, const char *name, const char *value) {
+	strbuf_printf(b, ", pg_catalog.set_config('%s', ", name);
+	add_literal(b, value);
+	strbuf_add(b, ", true)");
+}
+
+static void add_setting_ms(struct strbuf *b, const char *name, int64_t ms) {
+	char value[24];
+	snprintf(value, sizeof value, "%" PRId64, ms);
+	add_setting(b, name, value);
+}
+
+/* set_config(…, true) is SET LOCAL: one statement for all. */
+static char *settings(const struct table_shape *shape, const struct dialect_session *session) {
+	autostrbuf b = {0}, path = {0};
+	strbuf_add(&path, "pg_catalog");
 	for (size_t i = 0; i < shape->nsearch_path; i++) {
 		if (strcmp(shape->search_path[i], "pg_catalog") == 0)
 			continue;
-		strbuf_add(b, ", ");
-		add_ident(b, shape->search_path[i]);
+		strbuf_add(&path, ", ");
+		add_ident(&path, shape->search_path[i]);
 	}
-	strbuf_add(b, "; SET LOCAL row_security = off; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = postgres; "
-	              "SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = hex; "
-	              "SET LOCAL lc_monetary = 'C'; SET LOCAL standard_conforming_strings = on; SET LOCAL jit = off; ");
-	strbuf_printf(b, "SET LOCAL statement_timeout = %" PRId64 "; SET LOCAL lock_timeout = %" PRId64 "; ",
-	              session->statement_timeout_ms, session->lock_timeout_ms);
+	strbuf_add(&b, "SELECT 1");
+	add_setting(&b, "search_path", path.data);
+	for (size_t i = 0; i < sizeof pinned / sizeof *pinned; i++)
+		add_setting(&b, pinned[i].name, pinned[i].value);
+	add_setting_ms(&b, "statement_timeout", session->statement_timeout_ms);
+	add_setting_ms(&b, "lock_timeout", session->lock_timeout_ms);
 	/* A stalled daemon must not keep the site's rows locked. */
-	strbuf_printf(b, "SET LOCAL idle_in_transaction_session_timeout = %d", IDLE_IN_TRANSACTION_MS);
-}
-
-static char *begin(const struct table_shape *shape, const struct dialect_session *session) {
-	autostrbuf b = {0};
-	strbuf_add(&b, "BEGIN ISOLATION LEVEL READ COMMITTED; ");
-	add_pinned(&b, shape, session);
-	/* Safe, as rows and checkpoint share the commit: a crash loses both or neither.
+	add_setting_ms(&b, "idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS);
+	/* Off is safe, as rows and checkpoint share the commit: a crash loses both or neither.
 	 * https://www.postgresql.org/docs/15/wal-async-commit.html */
-	strbuf_printf(&b, "; SET LOCAL synchronous_commit = %s", session->wait_for_disk ? "on" : "off");
-	strbuf_add(&b, "; SET CONSTRAINTS ALL IMMEDIATE");
-	return strbuf_take(&b);
-}
-
-static char *begin_read(const struct table_shape *shape, const struct dialect_session *session) {
-	autostrbuf b = {0};
-	strbuf_add(&b, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; ");
-	add_pinned(&b, shape, session);
+	add_setting(&b, "synchronous_commit", session->wait_for_disk ? "on" : "off");
 	return strbuf_take(&b);
 }
 
@@ -135,21 +160,11 @@ static void add_from(struct strbuf *b, const struct shape_leaf *leaf) {
 	add_relation(b, leaf->schema, leaf->name);
 }
 
-static void add_literal(struct strbuf *b, const char *text) {
-	strbuf_add(b, "E'");
-	for (const char *c = text; *c != '\0'; c++) {
-		if (*c == '\'' || *c == '\\')
-			strbuf_add_n(b, c, 1);
-		strbuf_add_n(b, c, 1);
-	}
-	strbuf_add(b, "'");
-}
-
 /* Which relation the name means now, a constant that the server resolves when it plans; and of what types and collations its
  * key is, a look into the catalogue. The work has locked the relation, so that both hold until the commit. */
 static char *checkpoint(const struct table_shape *shape, const struct shape_leaf *leaf) {
 	autostrbuf b = {0}, name = {0}, relation = {0}, columns = {0};
-	strbuf_add(&b, dialect_sql(&dialect_postgres, "checkpoint"));
+	strbuf_printf(&b, "WITH moved AS (%s", dialect_sql(&dialect_postgres, "checkpoint"));
 	add_relation(&name, leaf->schema, leaf->name);
 	add_literal(&relation, name.data);
 	for (size_t i = 0; i < shape->nkey; i++) {
@@ -159,7 +174,8 @@ static char *checkpoint(const struct table_shape *shape, const struct shape_leaf
 	strbuf_printf(&b,
 	              " AND %s::regclass::oid::bigint = $10::bigint AND (SELECT string_agg(concat_ws('/', atttypid, atttypmod, "
 	              "attcollation), ' ' ORDER BY array_position(ARRAY[%s]::name[], attname)) FROM pg_attribute WHERE attrelid = "
-	              "%s::regclass AND attname = ANY (ARRAY[%s]::name[])) = $11::text RETURNING ctid",
+	              "%s::regclass AND attname = ANY (ARRAY[%s]::name[])) = $11::text RETURNING ctid) SELECT (SELECT ctid FROM "
+	              "moved), 1 / (SELECT count(*) FROM moved)",
 	              relation.data, columns.data, relation.data, columns.data);
 	return strbuf_take(&b);
 }
@@ -537,8 +553,7 @@ const struct dialect dialect_postgres = {
 	.name = "postgres",
 	.schema_version = SCHEMA_VERSION,
 	.control_tables = control_tables,
-	.begin = begin,
-	.begin_read = begin_read,
+	.settings = settings,
 	.last_key = last_key,
 	.boundary = boundary,
 	.count = count,

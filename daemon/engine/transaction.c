@@ -22,6 +22,13 @@ struct transaction {
 	struct step *steps;
 	size_t nsteps;
 	size_t next; /* the step to send next */
+	bool flies, commits_along;
+	/* What is on its way, or was answered just now. */
+	struct {
+		bool begins, commits;
+		size_t *steps; /* indices */
+		size_t count;
+	} flight;
 	struct engine_conn *conn;
 	int timeout_ms;
 	void *context;
@@ -62,6 +69,7 @@ void transaction_free(struct transaction *t) {
 	for (size_t i = 0; i < t->nsteps; i++)
 		statement_clear_params(&t->steps[i].statement);
 	free(t->steps);
+	free(t->flight.steps);
 	free(t->begin);
 	free(t->name);
 	free(t);
@@ -73,6 +81,11 @@ struct statement *transaction_add(struct transaction *t, const char *name, const
 	struct step *step = &t->steps[t->nsteps++];
 	*step = (struct step){.statement = {.name = name, .sql = sql}, .prepare = prepare, .absorb = absorb};
 	return &step->statement;
+}
+
+void transaction_fly(struct transaction *t, bool commits_along) {
+	t->flies = true;
+	t->commits_along = commits_along;
 }
 
 bool transaction_expect_one(void *context, const struct engine_result *result) {
@@ -123,84 +136,135 @@ static void roll_back(struct transaction *t) {
 		engine_execute(t->conn, "ROLLBACK", NULL, 0, t->timeout_ms, rolled_back, t);
 }
 
-static void commit_answered(void *context, const struct engine_result *r) {
-	struct transaction *t = context;
-	if (r->outcome == ENGINE_DONE) {
+static void commit_answered(struct transaction *t, const struct engine_result *r) {
+	if (r->outcome == ENGINE_DONE)
 		reach(t, "commit", "done");
-		fill_result(t, TRANSACTION_COMMITTED, "commit", r);
-		finish(t);
-	} else if (r->outcome == ENGINE_REFUSED) {
-		/* COMMIT that fails (a deferred constraint, a serialization failure) has rolled back. */
-		fill_result(t, TRANSACTION_REFUSED, "commit", r);
-		finish(t);
-	} else {
-		fill_result(t, TRANSACTION_UNKNOWN, "commit", r);
-		finish(t);
-	}
+	/* COMMIT that fails (a deferred constraint, a serialization failure) has rolled back. */
+	fill_result(t, r->outcome == ENGINE_DONE ? TRANSACTION_COMMITTED : TRANSACTION_REFUSED, "commit", r);
+	finish(t);
 }
 
-static void answered(void *context, const struct engine_result *r) {
-	struct transaction *t = context;
-	struct step *step = &t->steps[t->next];
+/* False: the transaction ends. */
+static bool step_answered(struct transaction *t, const struct step *step, const struct engine_result *r) {
 	const char *name = step->statement.name;
 	statement_absorb_fn *absorb = step->absorb;
-
-	if (r->outcome == ENGINE_LOST) {
-		/* A statement that commits by itself may have been committed. */
-		fill_result(t, t->begin == NULL ? TRANSACTION_UNKNOWN : TRANSACTION_LOST, name, r);
-		finish(t);
-		return;
-	}
 	reach(t, name, "done");
 	if (r->outcome == ENGINE_REFUSED) {
 		fill_result(t, TRANSACTION_REFUSED, name, r);
 		roll_back(t);
-		return;
+		return false;
 	}
-	t->next++;
 	if (absorb != NULL && !absorb(t->context, r)) { /* may have added steps: `step` is stale */
 		fill_result(t, TRANSACTION_DECLINED, name, r);
 		roll_back(t);
+		return false;
+	}
+	return true;
+}
+
+static bool begin_answered(struct transaction *t, const struct engine_result *r) {
+	if (r->outcome == ENGINE_DONE) {
+		reach(t, "begin", "done");
+		return true;
+	}
+	fill_result(t, TRANSACTION_REFUSED, "begin", r);
+	roll_back(t);
+	return false;
+}
+
+static void flight_lost(struct transaction *t, const struct engine_result *r) {
+	const char *last = t->flight.commits     ? "commit"
+	                   : t->flight.count > 0 ? t->steps[t->flight.steps[t->flight.count - 1]].statement.name
+	                                         : "begin";
+	/* A statement that commits by itself may have been committed. */
+	fill_result(t, t->flight.commits || t->begin == NULL ? TRANSACTION_UNKNOWN : TRANSACTION_LOST, last, r);
+	finish(t);
+}
+
+/* Behind the first answer that isn't "done" there are none. */
+static void flown(void *context, const struct engine_result *results, size_t count) {
+	struct transaction *t = context;
+	size_t i = 0;
+	if (results[0].outcome == ENGINE_LOST) {
+		flight_lost(t, results);
 		return;
 	}
-	send_next(t);
+	if (t->flight.begins && !begin_answered(t, &results[i++]))
+		return;
+	for (size_t s = 0; s < t->flight.count && i < count; s++)
+		if (!step_answered(t, &t->steps[t->flight.steps[s]], &results[i++]))
+			return;
+	if (t->flight.commits)
+		commit_answered(t, &results[i]);
+	else
+		send_next(t);
+}
+
+static void answered(void *context, const struct engine_result *result) {
+	flown(context, result, 1);
+}
+
+static void add_to_flight(struct transaction *t, size_t step) {
+	t->flight.steps = mem_resize(t->flight.steps, t->flight.count + 1, sizeof *t->flight.steps);
+	t->flight.steps[t->flight.count++] = step;
+}
+
+/* The steps up to the first whose answer is looked at; or one, if the transaction doesn't fly. */
+static void gather_flight(struct transaction *t, bool begins) {
+	bool full = begins && !t->flies, looked_at = false;
+	t->flight.begins = begins;
+	t->flight.count = 0;
+	while (!full && t->next < t->nsteps) {
+		struct step *step = &t->steps[t->next++];
+		if (step->prepare != NULL && !step->prepare(t->context, &step->statement))
+			continue;
+		add_to_flight(t, t->next - 1);
+		looked_at = step->absorb != NULL;
+		full = looked_at || !t->flies;
+	}
+	bool empty = !begins && t->flight.count == 0;
+	bool rides = t->flies && t->next == t->nsteps && (!looked_at || t->commits_along);
+	t->flight.commits = t->begin != NULL && (empty || rides);
+}
+
+static void reach_all(const struct transaction *t, const char *point) {
+	if (t->flight.begins)
+		reach(t, "begin", point);
+	for (size_t i = 0; i < t->flight.count; i++)
+		reach(t, t->steps[t->flight.steps[i]].statement.name, point);
+	if (t->flight.commits)
+		reach(t, "commit", point);
+}
+
+static struct engine_statement to_send(const struct statement *s) {
+	return (struct engine_statement){.sql = s->sql, .params = (const char *const *)s->params, .nparams = s->nparams};
+}
+
+static void send_flight(struct transaction *t) {
+	size_t count = 0;
+	autofree struct engine_statement *all = mem_alloc((t->flight.count + 2) * sizeof *all);
+	if (t->flight.begins)
+		all[count++] = (struct engine_statement){.sql = t->begin};
+	for (size_t i = 0; i < t->flight.count; i++)
+		all[count++] = to_send(&t->steps[t->flight.steps[i]].statement);
+	if (t->flight.commits)
+		all[count++] = (struct engine_statement){.sql = "COMMIT"};
+	reach_all(t, "before");
+	if (t->flies)
+		engine_fly(t->conn, all, count, t->timeout_ms, flown, t);
+	else
+		engine_execute(t->conn, all[0].sql, all[0].params, all[0].nparams, t->timeout_ms, answered, t);
+	reach_all(t, "sent");
 }
 
 static void send_next(struct transaction *t) {
-	while (t->next < t->nsteps) {
-		struct step *step = &t->steps[t->next];
-		if (step->prepare != NULL && !step->prepare(t->context, &step->statement)) {
-			t->next++;
-			continue;
-		}
-		reach(t, step->statement.name, "before");
-		engine_execute(t->conn, step->statement.sql, (const char *const *)step->statement.params, step->statement.nparams,
-		               t->timeout_ms, answered, t);
-		reach(t, step->statement.name, "sent");
+	gather_flight(t, false);
+	if (t->flight.count > 0 || t->flight.commits) {
+		send_flight(t);
 		return;
 	}
-	if (t->begin == NULL) {
-		fill_result(t, TRANSACTION_COMMITTED, "commit", NULL);
-		finish(t);
-		return;
-	}
-	reach(t, "commit", "before");
-	engine_execute(t->conn, "COMMIT", NULL, 0, t->timeout_ms, commit_answered, t);
-	reach(t, "commit", "sent");
-}
-
-static void begun(void *context, const struct engine_result *r) {
-	struct transaction *t = context;
-	if (r->outcome == ENGINE_DONE) {
-		reach(t, "begin", "done");
-		send_next(t);
-		return;
-	}
-	fill_result(t, r->outcome == ENGINE_LOST ? TRANSACTION_LOST : TRANSACTION_REFUSED, "begin", r);
-	if (r->outcome == ENGINE_LOST)
-		finish(t);
-	else
-		roll_back(t);
+	fill_result(t, TRANSACTION_COMMITTED, "commit", NULL);
+	finish(t);
 }
 
 void transaction_run(struct transaction *t, struct engine_conn *conn, int timeout_ms, void *context, transaction_done_fn *done,
@@ -214,9 +278,8 @@ void transaction_run(struct transaction *t, struct engine_conn *conn, int timeou
 		send_next(t);
 		return;
 	}
-	reach(t, "begin", "before");
-	engine_execute(conn, t->begin, NULL, 0, timeout_ms, begun, t);
-	reach(t, "begin", "sent");
+	gather_flight(t, true);
+	send_flight(t);
 }
 
 void transaction_abandon(struct transaction *t) {

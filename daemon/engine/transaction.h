@@ -60,6 +60,13 @@ struct statement *transaction_add(struct transaction *transaction, const char *n
                                   statement_prepare_fn *prepare, statement_absorb_fn *absorb);
 /* An absorb function that wants exactly one row matched: the fence. */
 bool transaction_expect_one(void *context, const struct engine_result *result);
+/*
+ * Steps are sent together with those behind them, up to the first that has an absorb function: one round trip instead of one
+ * each. `begin` and each step are one statement then, and a prepare function must not depend on an answer before it in the
+ * flight, which is none that is absorbed. commits_along: COMMIT flies with the last step, whatever that absorbs: where the
+ * transaction must not be committed that step has to fail on the server.
+ */
+void transaction_fly(struct transaction *transaction, bool commits_along);
 /* Runs on an idle connection; `context` goes to every hook, `done_context` to done. timeout_ms bounds each statement. */
 void transaction_run(struct transaction *transaction, struct engine_conn *conn, int timeout_ms, void *context,
                      transaction_done_fn *done, void *done_context);

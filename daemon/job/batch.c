@@ -12,6 +12,9 @@
 /* Beyond the server's own statement time-out: then the network is to blame, and the connection is given up. */
 enum { ANSWER_GRACE_MS = 2000 };
 
+/* How the checkpoint says that it matched no row (dialect.h): the server itself refuses the COMMIT that flies behind it. */
+static const char fenced_sqlstate[] = "22012";
+
 struct batch {
 	struct batch_request request;
 	batch_bounded_fn *bounded;
@@ -21,12 +24,13 @@ struct batch {
 	bool known;   /* the window, from before or by the boundary look-up */
 	bool raced;   /* the rows changed are not those captured */
 	bool nothing; /* no row was captured: there is nothing to change */
-	char *boundary_sql, *count_sql, *capture_sql, *work_sql, *checkpoint_sql;
+	char *settings_sql, *boundary_sql, *count_sql, *capture_sql, *work_sql, *checkpoint_sql;
 	int64_t started_us, work_started_us;
 };
 
 static void batch_free(struct batch *batch) {
 	window_clear(&batch->result.window);
+	free(batch->settings_sql);
 	free(batch->boundary_sql);
 	free(batch->count_sql);
 	free(batch->capture_sql);
@@ -152,8 +156,6 @@ static bool prepare_checkpoint(void *context, struct statement *statement) {
 
 static bool absorb_checkpoint(void *context, const struct engine_result *result) {
 	struct batch *batch = context;
-	if (result->affected != 1)
-		return false;
 	text_format(batch->result.place, sizeof batch->result.place, "%s", engine_value(result, 0, 0));
 	return true;
 }
@@ -170,10 +172,11 @@ static void ended(void *context, const struct transaction_result *result) {
 		r->end = BATCH_COMMITTED;
 		break;
 	case TRANSACTION_DECLINED:
-		r->end = batch->raced ? BATCH_RACED : BATCH_FENCED;
+		r->end = BATCH_RACED;
 		break;
 	case TRANSACTION_REFUSED:
-		r->end = BATCH_REFUSED;
+		r->end = strcmp(result->step, "checkpoint") == 0 && strcmp(result->sqlstate, fenced_sqlstate) == 0 ? BATCH_FENCED
+		                                                                                                   : BATCH_REFUSED;
 		break;
 	case TRANSACTION_LOST:
 	case TRANSACTION_UNKNOWN:
@@ -208,8 +211,11 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 		.lock_timeout_ms = request->lock_timeout_ms,
 		.wait_for_disk = request->job->durability == DURABILITY_BATCH,
 	};
-	autofree char *begin = dialect->begin(request->shape, &session);
-	struct transaction *t = transaction_new("batch", begin);
+	batch->settings_sql = dialect->settings(request->shape, &session);
+	struct transaction *t = transaction_new("batch", dialect_sql(dialect, "begin"));
+	transaction_fly(t, true);
+	transaction_add(t, "settings", batch->settings_sql, NULL, NULL);
+	transaction_add(t, "constraints", dialect_sql(dialect, "constraints_immediate"), NULL, NULL);
 	transaction_add(t, "boundary", batch->boundary_sql, prepare_boundary, absorb_boundary);
 	transaction_add(t, "count", batch->count_sql, prepare_count, absorb_count);
 	if (batch->capture_sql != NULL)

@@ -43,7 +43,7 @@ struct ahead {
 	struct link *link;
 	const struct dialect *dialect;
 	bool asking, forgotten; /* forgotten: the answer on its way is not wanted any more */
-	char *begin, *sql;
+	char *settings, *sql;
 	struct plan_key through;
 	int64_t rows;
 	struct window window; /* the answer: of no rows, there is none */
@@ -63,9 +63,9 @@ struct ahead *ahead_new(struct ev_loop *loop, const struct engine *engine, const
 }
 
 static void clear_question(struct ahead *ahead) {
-	free(ahead->begin);
+	free(ahead->settings);
 	free(ahead->sql);
-	ahead->begin = ahead->sql = NULL;
+	ahead->settings = ahead->sql = NULL;
 	plan_key_clear(&ahead->through);
 }
 
@@ -101,11 +101,13 @@ void ahead_look(struct ahead *ahead, const struct table_shape *shape, const stru
 	ahead->asking = true;
 	ahead->forgotten = false;
 	struct dialect_session session = {.statement_timeout_ms = STATEMENT_MS, .lock_timeout_ms = STATEMENT_MS};
-	ahead->begin = ahead->dialect->begin_read(shape, &session);
+	ahead->settings = ahead->dialect->settings(shape, &session);
 	ahead->sql = ahead->dialect->boundary(shape, leaf, true);
 	ahead->rows = rows;
 	plan_key_copy(&ahead->through, through);
-	struct transaction *t = transaction_new("ahead", ahead->begin);
+	struct transaction *t = transaction_new("ahead", dialect_sql(ahead->dialect, "begin_read"));
+	transaction_fly(t, true);
+	transaction_add(t, "settings", ahead->settings, NULL, NULL);
 	boundary_add_params(transaction_add(t, "boundary", ahead->sql, NULL, absorb), behind, through, rows - 1);
 	link_run(ahead->link, t, ANSWER_MS, 0, ahead, ended);
 }

@@ -159,7 +159,9 @@ static const char *schema_of(const json_t *relation) {
 /* Opens a read-only transaction with the settings of a batch; what one refused before is rolled back. */
 static void begin(struct preflight *p, const struct table_shape *shape, answer_fn *answer) {
 	const struct dialect_session session = {.statement_timeout_ms = STATEMENT_TIMEOUT_MS, .lock_timeout_ms = LOCK_TIMEOUT_MS};
-	autofree char *sql = p->engine->dialect->begin_read(shape, &session);
+	const struct dialect *dialect = p->engine->dialect;
+	autofree char *settings = dialect->settings(shape, &session);
+	autofree char *sql = mem_printf("%s; %s", dialect_sql(dialect, "begin_read"), settings);
 	run(p, "opening a transaction", sql, NULL, 0, answer);
 }
 

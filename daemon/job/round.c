@@ -31,7 +31,7 @@ struct round {
 	size_t next; /* of the steps that there are for each leaf */
 	size_t nadded, nsegments;
 	int64_t new_rows;
-	char *marker, *writers;
+	char *settings_sql, *marker, *writers;
 	struct pending_event *event;
 	enum round_end declined; /* what it means when a step declines */
 	char why[sizeof((struct error *)0)->message];
@@ -45,6 +45,7 @@ static void round_free(struct round *round) {
 		free(round->pieces[i].count_sql);
 	}
 	free(round->pieces);
+	free(round->settings_sql);
 	free(round->marker);
 	free(round->writers);
 	free(round);
@@ -299,8 +300,11 @@ static void start_begin(struct round *round, struct link *link, struct target *t
 
 	/* Keys must be read under the settings that batches write them under. */
 	struct dialect_session session = {.statement_timeout_ms = 10000, .lock_timeout_ms = 2000, .wait_for_disk = true};
-	autofree char *begin = round->dialect->begin(shape, &session);
-	struct transaction *t = transaction_new("round", begin);
+	round->settings_sql = round->dialect->settings(shape, &session);
+	struct transaction *t = transaction_new("round", dialect_sql(round->dialect, "begin"));
+	transaction_fly(t, false);
+	transaction_add(t, "settings", round->settings_sql, NULL, NULL);
+	transaction_add(t, "constraints", dialect_sql(round->dialect, "constraints_immediate"), NULL, NULL);
 	add_wait(round, t);
 	struct statement *s = transaction_add(t, "shape", dialect_sql(round->dialect, "shape_check"), NULL, absorb_marks);
 	statement_add_text(s, claimed->job->id);

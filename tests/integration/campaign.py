@@ -23,10 +23,10 @@ END_DEADLINE = 60
 
 # The steps of each transaction, as they run on a job over one table.
 STEPS = {
-    "batch": ("begin", "boundary", "count", "capture", "work", "checkpoint", "commit"),
-    "ahead": ("begin", "boundary", "commit"),  # the next end, beside the batch
+    "batch": ("begin", "settings", "constraints", "boundary", "count", "capture", "work", "checkpoint", "commit"),
+    "ahead": ("begin", "settings", "boundary", "commit"),  # the next end, beside the batch
     "claim": ("begin", "lock", "shape", "end_backend", "take", "segments", "commit"),
-    "round": ("begin", "wait", "shape", "last_key", "take", "segment", "event", "commit"),
+    "round": ("begin", "settings", "constraints", "wait", "shape", "last_key", "take", "segment", "event", "commit"),
     "open": ("begin", "wait", "open", "commit"),
     "complete": ("begin", "identity", "seen", "complete", "event", "commit"),
     "start": ("begin", "identity", "lock", "flags", "state", "segments", "event", "commit"),

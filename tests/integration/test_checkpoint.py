@@ -44,7 +44,7 @@ def test_a_row_that_was_moved_is_found_again(pg, db, daemon, table):
 
 def waits_for_the_row(pg, db):
     return pg.value(db, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-                    " AND query LIKE 'UPDATE backfill.segment%SET position_key%'") > 0
+                    " AND query LIKE '%UPDATE backfill.segment%SET position_key%'") > 0
 
 
 @pytest.mark.parametrize("change", ["epoch = epoch + 1", "batch_id = batch_id + 1", "stopped = true"])

@@ -13,7 +13,7 @@ from waiting import holds_for, wait_for
 from writers import Writers, assert_exactly_once, create_counted_table
 
 SOAK = os.environ.get("BACKFILLD_SOAK") == "1"
-BATCH = b"SET LOCAL synchronous_commit = off"  # only a batch's BEGIN says so
+BATCH = b"BEGIN ISOLATION LEVEL READ COMMITTED\n\0"  # a batch's, and a round's
 AHEAD = b"READ COMMITTED READ ONLY"  # the look-up of the next end, on a connection of its own
 STATE = b"SET state = $2, reason = $3"  # only a change of state says so
 COMMIT = b"COMMIT\0"

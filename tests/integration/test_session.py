@@ -13,7 +13,7 @@ ODD = {"DateStyle": "'German, DMY'", "IntervalStyle": "sql_standard", "TimeZone"
        "idle_in_transaction_session_timeout": "0", "synchronous_commit": "on", "jit": "on"}
 
 PINNED = {"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "TimeZone": "UTC", "extra_float_digits": "1", "bytea_output": "hex",
-          "lc_monetary": "C", "standard_conforming_strings": "on", "search_path": "pg_catalog, public", "row_security": "off",
+          "lc_monetary": "C", "standard_conforming_strings": "on", "search_path": 'pg_catalog, "public"', "row_security": "off",
           "transaction_isolation": "read committed", "transaction_read_only": "off", "statement_timeout": "5s",
           "lock_timeout": "250ms", "idle_in_transaction_session_timeout": "2s", "synchronous_commit": "off", "jit": "off"}
 

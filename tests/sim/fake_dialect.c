@@ -95,9 +95,15 @@ static enum step do_last_key(struct fake_session *s, struct request *r, struct a
 	return STEP_DONE;
 }
 
-static char *dialect_begin(const struct table_shape *shape, const struct dialect_session *session) {
+static enum step do_settings(struct fake_session *s, struct request *r, struct answer *a) {
+	(void)a;
+	s->lock_timeout_s = strtod(r->sql + strlen("settings "), NULL) / 1000.0;
+	return STEP_DONE;
+}
+
+static char *dialect_settings(const struct table_shape *shape, const struct dialect_session *session) {
 	(void)shape;
-	return mem_printf("begin %lld", (long long)session->lock_timeout_ms);
+	return mem_printf("settings %lld", (long long)session->lock_timeout_ms);
 }
 
 static char *dialect_last_key(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
@@ -137,8 +143,7 @@ static char *dialect_checkpoint(const struct table_shape *shape, const struct sh
 static const struct dialect fake_dialect = {
 	.name = "postgres", /* so that dialect_sql() finds the real texts */
 	.schema_version = 1,
-	.begin = dialect_begin,
-	.begin_read = dialect_begin,
+	.settings = dialect_settings,
 	.last_key = dialect_last_key,
 	.boundary = dialect_boundary,
 	.count = dialect_count,
@@ -154,6 +159,9 @@ static const struct {
 } fixed[] =
 	{
 		{"control_begin", do_begin},
+		{"begin", do_begin},
+		{"begin_read", do_begin},
+		{"constraints_immediate", do_nothing},
 		{"identity", do_nothing},
 		{"status", do_status},
 		{"meta", do_meta},
@@ -186,8 +194,8 @@ static const struct {
 		{"heartbeat_standbys", do_nothing},
 },
   own[] = {
-	  {"begin", do_begin},     {"boundary", do_boundary},   {"count", do_count},       {"work", do_work},
-	  {"capture", do_capture}, {"kept_work", do_work_kept}, {"last_key", do_last_key}, {"checkpoint", do_checkpoint},
+	  {"settings", do_settings}, {"boundary", do_boundary},   {"count", do_count},       {"work", do_work},
+	  {"capture", do_capture},   {"kept_work", do_work_kept}, {"last_key", do_last_key}, {"checkpoint", do_checkpoint},
 };
 enum { NFIXED = sizeof fixed / sizeof *fixed, NOWN = sizeof own / sizeof *own };
 static const char *fixed_texts[NFIXED];

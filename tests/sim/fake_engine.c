@@ -17,6 +17,16 @@ static void request_clear(struct request *r) {
 	*r = (struct request){0};
 }
 
+static void queue_clear(struct fake_session *s) {
+	while (s->nqueue > 0)
+		request_clear(&s->queue[--s->nqueue]);
+}
+
+static void answers_clear(struct fake_conn *conn) {
+	while (conn->nanswers > 0)
+		answer_free(conn->answers[--conn->nanswers]);
+}
+
 static void start_timer(struct ev_loop *loop, ev_timer *timer, double after) {
 	ev_timer_stop(loop, timer);
 	ev_timer_set(timer, after, 0.);
@@ -42,7 +52,7 @@ static void break_conn(struct fake_conn *conn, double after) {
 	if (conn->session != NULL)
 		conn->session->conn = NULL;
 	conn->session = NULL;
-	if (conn->fn != NULL) {
+	if (conn->expects) {
 		send_answer(conn, a, after);
 		return;
 	}
@@ -58,6 +68,7 @@ static void session_end(struct fake_session *s) {
 	ev_timer_stop(fake.loop, &s->lock_timeout);
 	ev_timer_stop(fake.loop, &s->idle);
 	request_clear(&s->request);
+	queue_clear(s);
 	roll_back(s);
 	if (s->conn != NULL)
 		break_conn(s->conn, latency());
@@ -82,6 +93,18 @@ static void finish(struct fake_session *s, struct answer *a, enum step step) {
 	if (answer_lost && s->conn != NULL) {
 		fake.lost_commits += ends;
 		break_conn(s->conn, latency());
+	}
+	if (step == STEP_REFUSED)
+		queue_clear(s);
+	if (s->nqueue > 0) {
+		s->request = s->queue[--s->nqueue];
+		s->busy = true;
+		if (s->conn != NULL)
+			s->conn->answers[s->conn->nanswers++] = a;
+		else
+			answer_free(a);
+		start_timer(fake.loop, &s->arrive, 0);
+		return;
 	}
 	if (s->conn == NULL) {
 		answer_free(a);
@@ -199,14 +222,7 @@ static struct fake_session *session_new(struct fake_conn *conn) {
 
 /* --- the client's side: engine.h --- */
 
-static void on_deliver(struct ev_loop *loop, ev_timer *timer, int events) {
-	(void)events;
-	struct fake_conn *conn = timer->data;
-	ev_timer_stop(loop, &conn->timeout);
-	struct answer *a = conn->answer;
-	engine_result_fn *fn = conn->fn;
-	conn->answer = NULL;
-	conn->fn = NULL;
+static struct engine_result result_of(const struct answer *a) {
 	struct engine_result result = {.outcome = a->outcome,
 	                               .error = a->error,
 	                               .message = a->message,
@@ -217,10 +233,35 @@ static void on_deliver(struct ev_loop *loop, ev_timer *timer, int events) {
 	snprintf(result.sqlstate, sizeof result.sqlstate, "%s", a->sqlstate);
 	if (a->outcome == ENGINE_DONE && a->nrows * a->ncolumns != a->ncells)
 		abort();
-	if (conn->session == NULL && a->outcome != ENGINE_LOST) /* broken behind the answer */
+	return result;
+}
+
+static void on_deliver(struct ev_loop *loop, ev_timer *timer, int events) {
+	(void)events;
+	struct fake_conn *conn = timer->data;
+	ev_timer_stop(loop, &conn->timeout);
+	struct answer *answers[MAX_FLIGHT + 1];
+	struct engine_result results[MAX_FLIGHT + 1];
+	bool is_lost = conn->answer->outcome == ENGINE_LOST;
+	size_t count = 0;
+	for (int i = 0; i < conn->nanswers; i++)
+		answers[count++] = conn->answers[i];
+	answers[count++] = conn->answer;
+	for (size_t i = 0; i < count; i++)
+		results[i] = result_of(answers[i]);
+	conn->nanswers = 0;
+	conn->answer = NULL;
+	conn->expects = false;
+	if (conn->session == NULL && !is_lost) /* broken behind the answer */
 		start_timer(loop, &conn->notice, latency());
-	fn(conn->context, &result);
-	answer_free(a);
+	if (conn->flown == NULL)
+		conn->fn(conn->context, &results[count - 1]);
+	else if (is_lost)
+		conn->flown(conn->context, &results[count - 1], 1);
+	else
+		conn->flown(conn->context, results, count);
+	for (size_t i = 0; i < count; i++)
+		answer_free(answers[i]);
 }
 
 static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events) {
@@ -231,7 +272,7 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events) {
 static void on_notice(struct ev_loop *loop, ev_timer *timer, int events) {
 	(void)loop, (void)events;
 	struct fake_conn *conn = timer->data;
-	if (conn->fn == NULL && conn->lost != NULL)
+	if (!conn->expects && conn->lost != NULL)
 		conn->lost(conn->lost_context, "terminating connection due to administrator command");
 }
 
@@ -280,51 +321,75 @@ static void fake_connect_abandon(struct engine_connecting *c) {
 	free(c);
 }
 
-static void fake_execute(struct engine_conn *base, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
-                         engine_result_fn *fn, void *context) {
-	struct fake_conn *conn = (struct fake_conn *)base;
-	if (conn->fn != NULL || nparams > MAX_PARAMS)
+static void request_fill(struct request *r, const struct engine_statement *statement) {
+	if (statement->nparams > MAX_PARAMS)
+		abort();
+	*r = (struct request){.sql = mem_dup(statement->sql)};
+	for (size_t i = 0; i < statement->nparams; i++)
+		r->params[r->nparams++] = mem_dup(statement->params[i]);
+}
+
+static bool commits(const struct engine_statement *statements, size_t count) {
+	return strcmp(statements[count - 1].sql, "COMMIT") == 0;
+}
+
+static void send_all(struct fake_conn *conn, const struct engine_statement *statements, size_t count, int timeout_ms) {
+	if (conn->expects || count > MAX_FLIGHT)
 		abort(); /* one at a time: engine.h */
-	conn->fn = fn;
-	conn->context = context;
+	conn->expects = true;
 	ev_timer_stop(conn->loop, &conn->notice);
 	struct fake_session *s = conn->session;
 	if (s == NULL) {
 		break_conn(conn, latency());
 		return;
 	}
-	struct request *r = &s->request;
-	r->sql = mem_dup(sql);
-	for (size_t i = 0; i < nparams; i++)
-		r->params[r->nparams++] = mem_dup(params[i]);
-	s->busy = true;
-	double travel = once_in(fake.faults.slow) ? random_between(0, 20) : latency();
 	start_timer(conn->loop, &conn->timeout, timeout_ms / 1000.0);
 	int loss = once_in(fake.faults.lose) ? random_below(4) : -1;
-	if (loss >= 0 && strcmp(sql, "COMMIT") == 0)
+	if (loss >= 0 && commits(statements, count))
 		fake.lost_commits += loss != 3;
-	switch (loss) {
-	case 0: /* never sent, and the server knows */
+	/* Not all of it was sent, and the server does not know: its transaction stays open for a while. */
+	size_t sent = loss == 1 ? (size_t)random_below((int)count) : count;
+	double travel = once_in(fake.faults.slow) ? random_between(0, 20) : latency();
+	if (loss == 0) { /* never sent, and the server knows */
 		session_end(s);
 		return;
-	case 1: /* never sent, and the server does not know: its transaction stays open for a while */
-		request_clear(r);
-		s->busy = false;
-		break_conn(conn, latency());
-		if (!ev_is_active(&s->idle))
-			start_timer(fake.loop, &s->idle, random_between(0, 5));
-		return;
-	case 2: /* we hear of the loss first; the statement arrives nevertheless */
-		travel = random_between(0, 4);
-		break_conn(conn, latency());
-		break;
-	case 3: /* done, but the answer does not come back */
-		r->answer_lost = true;
-		break;
-	default:
-		break;
 	}
-	start_timer(fake.loop, &s->arrive, travel);
+	if (sent > 0) {
+		for (size_t i = sent - 1; i > 0; i--)
+			request_fill(&s->queue[s->nqueue++], &statements[i]);
+		request_fill(&s->request, &statements[0]);
+		s->busy = true;
+	}
+	if (loss == 1 || loss == 2) /* we hear of the loss first; what was sent arrives nevertheless */
+		break_conn(conn, latency());
+	if (loss == 2)
+		travel = random_between(0, 4);
+	if (loss == 3) { /* done, but the answer does not come back */
+		int which = random_below((int)sent);
+		(which < s->nqueue ? &s->queue[which] : &s->request)->answer_lost = true;
+	}
+	if (sent > 0)
+		start_timer(fake.loop, &s->arrive, travel);
+	else if (!ev_is_active(&s->idle))
+		start_timer(fake.loop, &s->idle, random_between(0, 5));
+}
+
+static void fake_execute(struct engine_conn *base, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
+                         engine_result_fn *fn, void *context) {
+	struct fake_conn *conn = (struct fake_conn *)base;
+	const struct engine_statement statement = {.sql = sql, .params = params, .nparams = nparams};
+	conn->fn = fn;
+	conn->flown = NULL;
+	conn->context = context;
+	send_all(conn, &statement, 1, timeout_ms);
+}
+
+static void fake_fly(struct engine_conn *base, const struct engine_statement *statements, size_t count, int timeout_ms,
+                     engine_flown_fn *fn, void *context) {
+	struct fake_conn *conn = (struct fake_conn *)base;
+	conn->flown = fn;
+	conn->context = context;
+	send_all(conn, statements, count, timeout_ms);
 }
 
 static void fake_close(struct engine_conn *base) {
@@ -336,6 +401,7 @@ static void fake_close(struct engine_conn *base) {
 			/* Idle, or what was sent never gets there. */
 			ev_timer_stop(fake.loop, &s->arrive);
 			request_clear(&s->request);
+			queue_clear(s);
 			s->busy = false;
 			start_timer(fake.loop, &s->idle, once_in(2) ? 0 : random_between(0, idle_in_transaction_s));
 		} else if (!s->waiting && !s->committing && once_in(3)) {
@@ -346,6 +412,7 @@ static void fake_close(struct engine_conn *base) {
 	ev_timer_stop(conn->loop, &conn->timeout);
 	ev_timer_stop(conn->loop, &conn->notice);
 	answer_free(conn->answer);
+	answers_clear(conn);
 	free(conn);
 }
 
@@ -372,6 +439,7 @@ const struct engine engine_postgres = {
 	.connect = fake_connect,
 	.connect_abandon = fake_connect_abandon,
 	.execute = fake_execute,
+	.fly = fake_fly,
 	.close = fake_close,
 	.on_lost = fake_on_lost,
 	.backend_pid = fake_backend_pid,

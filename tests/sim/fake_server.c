@@ -12,7 +12,7 @@
 
 /* Included behind fake_ev.c, whose random numbers and clock it uses. */
 
-enum { MAX_PARAMS = 12, MAX_CELLS = 400, MAX_EVENTS = 8 };
+enum { MAX_PARAMS = 12, MAX_FLIGHT = 8, MAX_CELLS = 400, MAX_EVENTS = 8 };
 static const double idle_in_transaction_s = 2.0;
 
 struct fake_db fake;
@@ -116,9 +116,13 @@ struct fake_conn {
 	struct ev_loop *loop;
 	struct fake_session *session; /* NULL: broken */
 	int64_t pid;
+	bool expects; /* an answer */
 	engine_result_fn *fn;
+	engine_flown_fn *flown;
 	void *context;
-	struct answer *answer; /* on its way */
+	struct answer *answers[MAX_FLIGHT]; /* of the flight's first statements */
+	int nanswers;
+	struct answer *answer; /* the last, on its way */
 	ev_timer deliver, timeout, notice;
 	engine_lost_fn *lost;
 	void *lost_context;
@@ -134,6 +138,8 @@ struct fake_session {
 	bool alive, in_transaction, aborted, busy, waiting, committing;
 	double lock_timeout_s;
 	struct request request;
+	struct request queue[MAX_FLIGHT]; /* sent together with it; in reverse order */
+	int nqueue;
 	struct held *held;
 	size_t nheld;
 	struct happened events[MAX_EVENTS];

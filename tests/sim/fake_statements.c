@@ -79,12 +79,10 @@ static void see_flags(const struct fake_session *s, struct request *r) {
 typedef enum step statement_fn(struct fake_session *s, struct request *r, struct answer *a);
 
 static enum step do_begin(struct fake_session *s, struct request *r, struct answer *a) {
-	(void)a;
+	(void)r, (void)a;
 	s->in_transaction = true;
 	s->aborted = false;
 	s->lock_timeout_s = 2.0;
-	if (strncmp(r->sql, "begin ", 6) == 0)
-		s->lock_timeout_s = strtod(r->sql + 6, NULL) / 1000.0;
 	return STEP_DONE;
 }
 
@@ -348,10 +346,9 @@ static enum step do_checkpoint(struct fake_session *s, struct request *r, struct
 	enum found found = lock_row(s, r, 0, HELD(segment), match_checkpoint);
 	if (found == WAIT)
 		return STEP_WAIT;
-	a->affected = found == FOUND;
 	if (found == NOT_FOUND) {
 		fake.fenced++;
-		return STEP_DONE;
+		return refuse(a, ENGINE_ERROR_DATA, "22012", "division by zero");
 	}
 	struct fake_segment_row *row = &segment->current;
 	row->position = key_of(text(r, 5));

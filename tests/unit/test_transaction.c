@@ -16,6 +16,7 @@ static struct {
 	char sent[400]; /* "BEGIN;one(7,NULL);" */
 	int timeout_ms;
 	engine_result_fn *fn;
+	engine_flown_fn *flown;
 	void *context;
 } wire;
 
@@ -24,22 +25,38 @@ static void add_sent(const char *text) {
 	snprintf(wire.sent + length, sizeof wire.sent - length, "%s", text);
 }
 
-static void scripted_execute(struct engine_conn *conn, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
-                             engine_result_fn *fn, void *context) {
-	(void)conn;
-	assert_null(wire.fn); /* one at a time */
+static void add_statement(const char *sql, const char *const *params, size_t nparams) {
 	add_sent(sql);
 	for (size_t i = 0; i < nparams; i++) {
 		add_sent(i == 0 ? "(" : ",");
 		add_sent(params[i] != NULL ? params[i] : "NULL");
 	}
 	add_sent(nparams > 0 ? ");" : ";");
+}
+
+static void scripted_execute(struct engine_conn *conn, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
+                             engine_result_fn *fn, void *context) {
+	(void)conn;
+	assert_true(wire.fn == NULL && wire.flown == NULL); /* one at a time */
+	add_statement(sql, params, nparams);
 	wire.timeout_ms = timeout_ms;
 	wire.fn = fn;
 	wire.context = context;
 }
 
-static const struct engine scripted = {.name = "scripted", .execute = scripted_execute};
+static void scripted_fly(struct engine_conn *conn, const struct engine_statement *statements, size_t count, int timeout_ms,
+                         engine_flown_fn *fn, void *context) {
+	(void)conn;
+	assert_true(wire.fn == NULL && wire.flown == NULL);
+	for (size_t i = 0; i < count; i++)
+		add_statement(statements[i].sql, statements[i].params, statements[i].nparams);
+	add_sent("| ");
+	wire.timeout_ms = timeout_ms;
+	wire.flown = fn;
+	wire.context = context;
+}
+
+static const struct engine scripted = {.name = "scripted", .execute = scripted_execute, .fly = scripted_fly};
 static struct engine_conn conn = {.engine = &scripted};
 
 static void answer_with(struct engine_result result) {
@@ -63,6 +80,24 @@ static void refused(void) {
 static void lost(void) {
 	answer_with((struct engine_result){.outcome = ENGINE_LOST, .message = "connection reset"});
 }
+
+/* The first `done` of a flight are done; then comes `last`, if it has a message. */
+static void flown(size_t done, struct engine_result last) {
+	struct engine_result results[8] = {0};
+	size_t count = 0;
+	for (; count < done; count++)
+		results[count] = (struct engine_result){.outcome = ENGINE_DONE, .message = "", .affected = 1};
+	if (last.message != NULL)
+		results[count++] = last;
+	engine_flown_fn *fn = wire.flown;
+	assert_non_null(fn);
+	wire.flown = NULL;
+	fn(wire.context, results, count);
+}
+
+static const struct engine_result nothing = {0};
+static const struct engine_result no = {.outcome = ENGINE_REFUSED, .sqlstate = "22012", .message = "division by zero"};
+static const struct engine_result gone = {.outcome = ENGINE_LOST, .message = "connection reset"};
 
 static struct transaction_result ended;
 static int ends;
@@ -297,6 +332,93 @@ static void steps_added_while_it_runs(void **state) {
 	assert_int_equal(ended.end, TRANSACTION_COMMITTED);
 }
 
+/* "settings" is looked at by nobody, "work" and "checkpoint" are. */
+static struct transaction *flight(bool commits_along, const char *first) {
+	struct transaction *t = begin("BEGIN");
+	transaction_fly(t, commits_along);
+	transaction_add(t, "settings", "settings", NULL, NULL);
+	transaction_add(t, "left out", "left out", leave_out, transaction_expect_one);
+	transaction_add(t, "work", "work", NULL, transaction_expect_one);
+	transaction_add(t, "checkpoint", "checkpoint", fill_in, transaction_expect_one);
+	run(t);
+	assert_string_equal(wire.sent, first);
+	return t;
+}
+
+static const char *const first = "BEGIN;settings;work;| ";
+
+static void flies_up_to_what_is_looked_at(void **state) {
+	(void)state;
+	for (int along = 0; along < 2; along++) {
+		flight(along, first);
+		assert_int_equal(wire.timeout_ms, 1234);
+		flown(3, nothing);
+		assert_string_equal(wire.sent,
+		                    along ? "BEGIN;settings;work;| filled(x);COMMIT;| " : "BEGIN;settings;work;| filled(x);| ");
+		if (!along) {
+			flown(1, nothing);
+			assert_string_equal(wire.sent, "BEGIN;settings;work;| filled(x);| COMMIT;| ");
+		}
+		assert_int_equal(ends, 0);
+		flown(along ? 2 : 1, nothing);
+		assert_int_equal(ends, 1);
+		assert_int_equal(ended.end, TRANSACTION_COMMITTED);
+		assert_string_equal(ended.step, "commit");
+	}
+}
+
+static void commit_flies_with_what_nobody_looks_at(void **state) {
+	(void)state;
+	struct transaction *t = begin("BEGIN");
+	transaction_fly(t, false);
+	transaction_add(t, "one", "one", NULL, NULL);
+	transaction_add(t, "left out", "left out", leave_out, NULL);
+	run(t);
+	assert_string_equal(wire.sent, "BEGIN;one;COMMIT;| ");
+	flown(3, nothing);
+	assert_int_equal(ended.end, TRANSACTION_COMMITTED);
+}
+
+static void refused_in_flight_rolls_back(void **state) {
+	(void)state;
+	static const char *const steps[] = {"begin", "settings", "work", "checkpoint", "commit"};
+	for (size_t i = 0; i < 5; i++) {
+		flight(true, first);
+		if (i > 2)
+			flown(3, nothing);
+		flown(i > 2 ? i - 3 : i, no);
+		if (i < 4) { /* COMMIT that fails has rolled back */
+			assert_int_equal(ends, 0);
+			assert_non_null(strstr(wire.sent, "| ROLLBACK;"));
+			done_rows(0);
+		}
+		assert_int_equal(ends, 1);
+		assert_int_equal(ended.end, TRANSACTION_REFUSED);
+		assert_string_equal(ended.step, steps[i]);
+		assert_string_equal(ended.sqlstate, "22012");
+		assert_false(ended.broken);
+	}
+}
+
+static void lost_in_flight(void **state) {
+	(void)state;
+	flight(true, first);
+	flown(0, gone);
+	assert_int_equal(ended.end, TRANSACTION_LOST);
+	assert_string_equal(ended.step, "work");
+	flight(true, first);
+	flown(3, nothing);
+	flown(0, gone); /* COMMIT was on its way with the checkpoint */
+	assert_int_equal(ended.end, TRANSACTION_UNKNOWN);
+	assert_string_equal(ended.step, "commit");
+	flight(false, first);
+	flown(3, nothing);
+	flown(0, gone); /* here it was not */
+	assert_int_equal(ended.end, TRANSACTION_LOST);
+	assert_string_equal(ended.step, "checkpoint");
+	assert_int_equal(ends, 1);
+}
+
 static void abandoned_is_silent(void **state) {
 	(void)state;
 	struct transaction *t = begin("BEGIN");
@@ -322,6 +444,10 @@ int main(void) {
 		cmocka_unit_test(single_statement_commits_by_itself),
 		cmocka_unit_test(skipped_and_prepared_steps),
 		cmocka_unit_test(steps_added_while_it_runs),
+		cmocka_unit_test(flies_up_to_what_is_looked_at),
+		cmocka_unit_test(commit_flies_with_what_nobody_looks_at),
+		cmocka_unit_test(refused_in_flight_rolls_back),
+		cmocka_unit_test(lost_in_flight),
 		cmocka_unit_test(abandoned_is_silent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,2 @@
+-- A transaction that works on the table.
+BEGIN ISOLATION LEVEL READ COMMITTED
