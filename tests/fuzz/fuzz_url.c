@@ -26,10 +26,11 @@ static bool is_password(const char *keyword) {
 
 /*
  * Whether libpq's view tells where each secret stands: what a later parameter overrides is in no option. One parameter can
- * override only what stands before it.
+ * override only what stands before it. A ? before the @ is the user's.
  */
 static bool is_plain(const char *url) {
-	const char *query = strchr(url, '?');
+	const char *place = strstr(url, "://") + 3, *user_end = place + strcspn(place, "@/");
+	const char *query = strchr(*user_end == '@' ? user_end : place, '?');
 	return query == NULL || (strchr(query, '=') == strrchr(query, '=') && strstr(url, secret) > query);
 }
 
