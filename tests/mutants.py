@@ -161,7 +161,7 @@ MUTANTS = {
     "nobody reads while a flight is sent": (
         [("daemon/engine/postgres.c", "watch(conn, more ? EV_READ | EV_WRITE : EV_READ);", "watch(conn, more ? EV_WRITE : EV_READ);"),
          ("daemon/engine/postgres.c", "\tflush(conn);\n\tcollect(conn);", "\tflush(conn);\n\tif (PQflush(conn->pg) == 0)\n\t\tcollect(conn);")],
-        ["unit/test_engine_postgres"]),
+        ["unit/test_engine_flight"]),
     "PQcancel": (
         [("daemon/engine/postgres.c", "\tdrop_session(conn, NULL);", "\tPQfreeCancel(PQgetCancel(conn->pg));\n\tdrop_session(conn, NULL);")],
         ["lint/banned.sh"]),

@@ -1,158 +1,7 @@
 /* test_engine_postgres.c: the PostgreSQL engine against a real server of its own, in a temporary folder. */
-#include "tests/unit/postgres_server.h"
-
-#include "daemon/engine/engine.h"
+#include "tests/unit/postgres_session.h"
 
 #include <dirent.h>
-#include <ev.h>
-
-/* --- one connection, seen by a test --- */
-
-static struct ev_loop *loop;
-
-struct session {
-	struct engine_connecting *connecting;
-	struct engine_conn *conn;
-	struct error err; /* of connecting */
-	bool connected;   /* or failed to */
-	bool lost;
-	char why_lost[640];
-	/* the last answer */
-	int answers;
-	struct engine_result result; /* without rows */
-	char message[640];
-	char *value;     /* row 0, column 0 */
-	char flown[200]; /* "done:1 done:2 refused:22012": row 0, column 0, or SQLSTATE, of each */
-	/* what the callback does */
-	bool close_inside;
-	int execute_inside;
-};
-
-static void on_connected(void *context, struct engine_conn *conn, const struct error *err) {
-	struct session *s = context;
-	s->connecting = NULL;
-	s->connected = true;
-	s->conn = conn;
-	if (conn == NULL)
-		s->err = *err;
-}
-
-static void on_lost(void *context, const char *message) {
-	struct session *s = context;
-	s->lost = true;
-	snprintf(s->why_lost, sizeof s->why_lost, "%s", message);
-	if (s->close_inside) {
-		engine_close(s->conn);
-		s->conn = NULL;
-	}
-}
-
-static void on_result(void *context, const struct engine_result *result) {
-	struct session *s = context;
-	s->answers++;
-	s->result = *result;
-	s->result.rows = NULL;
-	if (s->close_inside) {
-		engine_close(s->conn);
-		s->conn = NULL;
-	}
-	/* Message and rows must have survived the closing. */
-	snprintf(s->message, sizeof s->message, "%s", result->message);
-	free(s->value);
-	s->value = mem_dup(engine_value(result, 0, 0));
-	if (s->execute_inside > 0) {
-		s->execute_inside--;
-		engine_execute(s->conn, "select 'inside'", NULL, 0, 5000, on_result, s);
-	}
-}
-
-static void on_flown(void *context, const struct engine_result *results, size_t count) {
-	static const char *const outcomes[] = {[ENGINE_DONE] = "done", [ENGINE_REFUSED] = "refused", [ENGINE_LOST] = "lost"};
-	struct session *s = context;
-	s->answers++;
-	s->flown[0] = '\0';
-	if (s->close_inside) {
-		engine_close(s->conn);
-		s->conn = NULL;
-	}
-	for (size_t i = 0; i < count; i++) {
-		const char *value = engine_value(&results[i], 0, 0);
-		size_t length = strlen(s->flown);
-		snprintf(s->flown + length, sizeof s->flown - length, "%s%s:%.10s", i > 0 ? " " : "", outcomes[results[i].outcome],
-		         value != NULL ? value : results[i].sqlstate);
-		snprintf(s->message, sizeof s->message, "%s", results[i].message);
-	}
-}
-
-static void time_over(struct ev_loop *l, ev_timer *w, int revents) {
-	(void)l, (void)revents;
-	*(bool *)w->data = true;
-}
-
-static bool wait_until(const bool *flag, const int *count, int wanted, double seconds) {
-	bool over = false;
-	ev_timer timer;
-	ev_now_update(loop);
-	ev_timer_init(&timer, time_over, seconds, 0.);
-	timer.data = &over;
-	ev_timer_start(loop, &timer);
-	while (!over && !(flag != NULL && *flag) && !(count != NULL && *count >= wanted))
-		ev_run(loop, EVRUN_ONCE);
-	ev_timer_stop(loop, &timer);
-	return !over;
-}
-
-static void run_loop(double seconds) {
-	wait_until(NULL, NULL, 0, seconds);
-}
-
-static void begin_connect(struct session *s, const char *target, int timeout_s) {
-	const struct engine_connect_options options = {.application_name = "backfilld test", .timeout_s = timeout_s};
-	struct error err;
-	const struct engine *engine = engine_for_url(target, &err);
-	assert_ptr_equal(engine, &engine_postgres);
-	s->connecting = engine->connect(loop, target, &options, on_connected, s);
-	assert_false(s->connected); /* never before connect has returned */
-}
-
-static void connect_to(struct session *s, char *target) {
-	begin_connect(s, target, 10);
-	free(target);
-	assert_true(wait_until(&s->connected, NULL, 0, 15));
-	if (s->conn != NULL)
-		engine_on_lost(s->conn, on_lost, s);
-}
-
-static void open_session(struct session *s) {
-	connect_to(s, url("postgres@", "postgres"));
-	if (s->conn == NULL)
-		fail_msg("%s", s->err.message);
-}
-
-static void execute_params(struct session *s, const char *sql, const char *const *params, size_t nparams, int timeout_ms) {
-	int before = s->answers;
-	engine_execute(s->conn, sql, params, nparams, timeout_ms, on_result, s);
-	assert_int_equal(s->answers, before); /* never before execute has returned */
-	assert_true(wait_until(NULL, &s->answers, before + 1, timeout_ms / 1000. + 10));
-	assert_int_equal(s->answers, before + 1);
-}
-
-static void execute(struct session *s, const char *sql) {
-	execute_params(s, sql, NULL, 0, 20000);
-}
-
-static void end(struct session *s) {
-	engine_close(s->conn);
-	free(s->value);
-	*s = (struct session){0};
-}
-
-static void assert_done(const struct session *s, const char *value) {
-	if (s->result.outcome != ENGINE_DONE)
-		fail_msg("outcome %d: %s", (int)s->result.outcome, s->message);
-	if (value != NULL)
-		assert_string_equal(s->value, value);
-}
 
 /* --- connecting --- */
 
@@ -467,86 +316,6 @@ static void large_values_go_both_ways(void **state) {
 	move_large_values("require");
 }
 
-/* --- flights --- */
-
-static void begin_flight(struct session *s, const struct engine_statement *statements, size_t count, int timeout_ms) {
-	int before = s->answers;
-	engine_fly(s->conn, statements, count, timeout_ms, on_flown, s);
-	assert_int_equal(s->answers, before); /* never before it has returned */
-}
-
-static void fly(struct session *s, const struct engine_statement *statements, size_t count, const char *expected) {
-	int before = s->answers;
-	begin_flight(s, statements, count, 20000);
-	assert_true(wait_until(NULL, &s->answers, before + 1, 30));
-	run_loop(0.01);
-	assert_int_equal(s->answers, before + 1);
-	assert_string_equal(s->flown, expected);
-}
-
-static void flights_answer_for_each_statement(void **state) {
-	(void)state;
-	struct session s = {0};
-	open_session(&s);
-	fly(&s, (const struct engine_statement[]){{"select 7", NULL, 0}}, 1, "done:7");
-	const struct engine_statement three[] = {
-		{"begin", NULL, 0}, {"select $1::text", (const char *const[]){"x"}, 1}, {"select 3 where false", NULL, 0}};
-	fly(&s, three, 3, "done: done:x done:");
-	execute(&s, "select now() = statement_timestamp()"); /* still in that transaction, and libpq as before */
-	assert_done(&s, "f");
-	fly(&s, (const struct engine_statement[]){{"commit", NULL, 0}, {"select 1", NULL, 0}}, 2, "done: done:1");
-	s.close_inside = true;
-	fly(&s, three, 3, "done: done:x done:");
-	assert_null(s.conn);
-	end(&s);
-}
-
-static void a_flight_ends_with_its_first_error(void **state) {
-	(void)state;
-	struct session s = {0};
-	open_session(&s);
-	const struct engine_statement flight[] = {{"begin", NULL, 0},
-	                                          {"create table flown as select 1 as i", NULL, 0},
-	                                          {"select 1 / (i - $1::int) from flown", (const char *const[]){"1"}, 1},
-	                                          {"insert into flown values (2)", NULL, 0},
-	                                          {"commit", NULL, 0}};
-	fly(&s, flight, 5, "done: done: refused:22012");
-	assert_string_equal(s.message, "division by zero");
-	execute(&s, "select 1");
-	assert_string_equal(s.result.sqlstate, "25P02"); /* the transaction is still there, aborted */
-	execute(&s, "rollback");
-	execute(&s, "select to_regclass('flown') is null");
-	assert_done(&s, "t");
-	/* One statement each: nobody smuggles in a second one. */
-	fly(&s, (const struct engine_statement[]){{"select 1; select 2", NULL, 0}, {"select 3", NULL, 0}}, 2, "refused:42601");
-	execute(&s, "select 1");
-	assert_done(&s, "1");
-	end(&s);
-}
-
-/* More than sockets and buffers hold, both ways at once: who only flushes, or only reads, waits for ever. */
-static void fly_large_values(const char *sslmode) {
-	struct session s = {0};
-	autofree char *rest = mem_printf("postgres?sslmode=%s", sslmode);
-	connect_to(&s, url("postgres@", rest));
-	if (s.conn == NULL)
-		fail_msg("%s", s.err.message);
-	enum { SIZE = 20 * 1024 * 1024 };
-	autofree char *big = mem_alloc(SIZE + 1);
-	memset(big, 'y', SIZE);
-	const struct engine_statement flight[] = {{"select $1::text", (const char *const[]){big}, 1},
-	                                          {"select i, repeat('x', 100) from generate_series(1, 200000) i", NULL, 0},
-	                                          {"select $1::text", (const char *const[]){big}, 1}};
-	fly(&s, flight, 3, "done:yyyyyyyyyy done:1 done:yyyyyyyyyy");
-	end(&s);
-}
-
-static void large_values_fly_both_ways(void **state) {
-	(void)state;
-	fly_large_values("disable");
-	fly_large_values("require");
-}
-
 static void copy_is_refused(void **state) {
 	(void)state;
 	struct session s = {0};
@@ -554,9 +323,6 @@ static void copy_is_refused(void **state) {
 	execute(&s, "copy t from stdin");
 	assert_int_equal(s.result.outcome, ENGINE_LOST);
 	assert_string_equal(s.message, "COPY is not supported");
-	end(&s);
-	open_session(&s);
-	fly(&s, (const struct engine_statement[]){{"select 1", NULL, 0}, {"copy pg_class to stdout", NULL, 0}}, 2, "lost:");
 	end(&s);
 }
 
@@ -600,45 +366,10 @@ static void silence_is_lost(void **state) {
 	assert_true(ev_time() - before < 5);
 	assert_int_equal(s.result.outcome, ENGINE_LOST);
 	assert_string_equal(s.message, "no answer within 200 ms");
-	fly(&s, (const struct engine_statement[]){{"select 1", NULL, 0}}, 1, "lost:"); /* not closed yet: lost again, not a crash */
-	execute(&s, "select 1");
+	execute(&s, "select 1"); /* not closed yet: lost again, not a crash */
 	assert_int_equal(s.result.outcome, ENGINE_LOST);
 	run_loop(0.05);
 	assert_false(s.lost); /* the statements were told already */
-	end(&s);
-}
-
-static void terminate(const struct session *s) {
-	autofree char *sql = mem_printf("select pg_terminate_backend(%d, 5000)", (int)engine_backend_pid(s->conn));
-	autofree char *done = ask(sql);
-	assert_string_equal(done, "t");
-}
-
-/* Whatever was answered before: how far the server came is not known. */
-static void a_flight_is_lost_as_a_whole(void **state) {
-	(void)state;
-	const struct engine_statement flight[] = {{"select 1", NULL, 0}, {"select pg_sleep(30)", NULL, 0}, {"select 2", NULL, 0}};
-	struct session s = {0};
-	open_session(&s);
-	begin_flight(&s, flight, 3, 20000);
-	run_loop(0.2);
-	terminate(&s);
-	assert_true(wait_until(NULL, &s.answers, 1, 5));
-	assert_string_equal(s.flown, "lost:");
-	assert_string_equal(s.message, "terminating connection due to administrator command");
-	end(&s);
-	open_session(&s);
-	begin_flight(&s, flight, 3, 200);
-	assert_true(wait_until(NULL, &s.answers, 1, 5));
-	assert_string_equal(s.flown, "lost:");
-	assert_string_equal(s.message, "no answer within 200 ms");
-	end(&s);
-	open_session(&s); /* closing in flight: no callback */
-	begin_flight(&s, flight, 3, 20000);
-	engine_close(s.conn);
-	s.conn = NULL;
-	run_loop(0.1);
-	assert_int_equal(s.answers, 0);
 	end(&s);
 }
 
@@ -723,11 +454,7 @@ static void closing_never_waits(void **state) {
 }
 
 int main(void) {
-	signal(SIGPIPE, SIG_IGN);
-	setenv("HOME", "/nonexistent", 1); /* no certificates, password or service files of whoever runs this */
-	setenv("PGPASSFILE", "/nonexistent", 1);
-	setenv("PGSSLMODE", "disable", 1); /* unless the test says otherwise */
-	loop = ev_loop_new(EVFLAG_AUTO);
+	begin_tests();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connects_and_says_where),
 		cmocka_unit_test(connect_failures_say_why_and_whether_to_try_again),
@@ -738,13 +465,9 @@ int main(void) {
 		cmocka_unit_test(real_errors_have_their_class),
 		cmocka_unit_test(raised_errors_have_their_class),
 		cmocka_unit_test(large_values_go_both_ways),
-		cmocka_unit_test(flights_answer_for_each_statement),
-		cmocka_unit_test(a_flight_ends_with_its_first_error),
-		cmocka_unit_test(large_values_fly_both_ways),
 		cmocka_unit_test(copy_is_refused),
 		cmocka_unit_test(callbacks_may_execute_and_close),
 		cmocka_unit_test(silence_is_lost),
-		cmocka_unit_test(a_flight_is_lost_as_a_whole),
 		cmocka_unit_test(termination_is_noticed),
 		cmocka_unit_test(frozen_server_is_lost),
 		cmocka_unit_test(closing_never_waits),
