@@ -36,14 +36,16 @@ static bool is_plain(const char *url) {
 
 /*
  * libpq takes anything for an address in brackets, `[h?password=x]`, and for a port, which is then no port of a server. There we
- * may see a password, and mask too much.
+ * may see a password, and mask too much. A bare @ in a parameter is one only because of the / before it, which may be in a
+ * password: masked, the @ ends a user.
  */
 static bool has_odd_place(const char *url) {
 	const char *place = strstr(url, "://") + 3;
 	bool has_user = place[strcspn(place, "@/")] == '@';
 	const char *colon = place + strcspn(place, ":/?");
 	bool odd_port = *colon == ':' && strchr(",/?", colon[1 + strspn(colon + 1, "0123456789")]) == NULL;
-	return strchr(url, '[') != NULL || (!has_user && odd_port);
+	bool odd_at = !has_user && strchr(place, '@') != NULL;
+	return strchr(url, '[') != NULL || (!has_user && odd_port) || odd_at;
 }
 
 static void require_same_place(const char *masked, const PQconninfoOption *options) {
