@@ -1,10 +1,10 @@
 #include "common/sqlcheck.h"
 
 #include "common/mem.h"
+#include "common/sqlcheck_tree.h"
 #include "common/strbuf.h"
 
 #include <assert.h>
-#include <jansson.h>
 #include <pg_query.h>
 #include <pg_query/pg_query.pb-c.h>
 #include <stdlib.h>
@@ -33,11 +33,6 @@ static void scan_free(PgQuery__ScanResult **scan) {
 		pg_query__scan_result__free_unpacked(*scan, NULL);
 }
 #define autoscan __attribute__((cleanup(scan_free))) PgQuery__ScanResult
-
-static void json_cleanup(json_t **json) {
-	json_decref(*json);
-}
-#define autojson __attribute__((cleanup(json_cleanup))) json_t
 
 /* ---- Messages with a place ---- */
 
@@ -179,10 +174,6 @@ static const json_t *only_statement(const json_t *tree) {
 	if (json_array_size(stmts) != 1)
 		return NULL;
 	return json_object_get(json_array_get(stmts, 0), "stmt");
-}
-
-static const char *string_of(const json_t *object, const char *name) {
-	return json_string_value(json_object_get(object, name));
 }
 
 static bool only_members(const json_t *object, const char *const names[]) {
@@ -381,7 +372,8 @@ struct statement {
 	size_t tables;       /* how many there are */
 };
 
-static bool is_marker(const struct statement *s, const json_t *node) {
+static bool is_marker(const json_t *node, const void *context) {
+	const struct statement *s = context;
 	const json_t *expr = json_object_get(node, "A_Expr");
 	const char *kind = string_of(expr, "kind");
 	if (kind == NULL || strcmp(kind, "AEXPR_OP") != 0)
@@ -390,21 +382,6 @@ static bool is_marker(const struct statement *s, const json_t *node) {
 	const json_t *constant = json_object_get(json_object_get(expr, "rexpr"), "A_Const");
 	return column != NULL && constant != NULL &&
 	       json_integer_value(json_object_get(column, "location")) == (json_int_t)s->range.offset + 1;
-}
-
-/* Whether the marker is one of the conditions that must all hold. */
-static bool has_conjunct(const struct statement *s, const json_t *where) {
-	if (is_marker(s, where))
-		return true;
-	const json_t *expr = json_object_get(where, "BoolExpr");
-	const char *op = string_of(expr, "boolop");
-	if (op == NULL || strcmp(op, "AND_EXPR") != 0)
-		return false;
-	const json_t *args = json_object_get(expr, "args");
-	for (size_t i = 0; i < json_array_size(args); i++)
-		if (has_conjunct(s, json_array_get(args, i)))
-			return true;
-	return false;
 }
 
 /* How often a member of that name stands anywhere in the tree. */
@@ -594,7 +571,7 @@ bool sqlcheck_statement(const struct jobfile *job, struct sqlcheck_target *targe
 	autojson *tree = NULL;
 	if (!parse(&marked, sql, 0, &tree, err) || !check_command(&s, tree, err))
 		return false;
-	if (!has_conjunct(&s, json_object_get(s.level, "whereClause"))) {
+	if (!sqlcheck_demands(json_object_get(s.level, "whereClause"), is_marker, &s)) {
 		fail_at(&s.f, s.range.offset, err, "{range} is not a condition of its own in the statement's WHERE");
 		return error_hint(err, "WHERE (…) AND {range}: not under OR, NOT, in a subquery or a function");
 	}

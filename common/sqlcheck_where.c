@@ -1,16 +1,11 @@
 /* sqlcheck_where.c: what a `where` that has been checked says of the columns that `set` changes. */
 #include "common/mem.h"
 #include "common/sqlcheck.h"
+#include "common/sqlcheck_tree.h"
 
-#include <jansson.h>
 #include <pg_query.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void json_cleanup(json_t **json) {
-	json_decref(*json);
-}
-#define autojson __attribute__((cleanup(json_cleanup))) json_t
 
 /* The tree of a statement around it; NULL when there is none to be had. */
 static json_t *parse_where(const char *where) {
@@ -28,14 +23,10 @@ static const json_t *condition_of(const json_t *tree) {
 	return json_object_get(json_object_get(statement, "SelectStmt"), "whereClause");
 }
 
-static const char *string_of(const json_t *object, const char *name) {
-	return json_string_value(json_object_get(object, name));
-}
-
 /* ---- What it demands ---- */
 
 /* `column IS NULL`, the column as the table's own: a lone name, which no subquery has around it. */
-static bool is_null_test(const json_t *node, const char *column) {
+static bool is_null_test(const json_t *node, const void *column) {
 	const json_t *test = json_object_get(node, "NullTest");
 	const char *type = string_of(test, "nulltesttype");
 	const json_t *fields = json_object_get(json_object_get(json_object_get(test, "arg"), "ColumnRef"), "fields");
@@ -45,8 +36,8 @@ static bool is_null_test(const json_t *node, const char *column) {
 	return name != NULL && strcmp(name, column) == 0;
 }
 
-static bool demands_null(const json_t *where, const char *column) {
-	if (is_null_test(where, column))
+bool sqlcheck_demands(const json_t *where, sqlcheck_condition_fn *is, const void *context) {
+	if (is(where, context))
 		return true;
 	const json_t *expr = json_object_get(where, "BoolExpr");
 	const char *op = string_of(expr, "boolop");
@@ -54,7 +45,7 @@ static bool demands_null(const json_t *where, const char *column) {
 		return false;
 	const json_t *args = json_object_get(expr, "args");
 	for (size_t i = 0; i < json_array_size(args); i++)
-		if (demands_null(json_array_get(args, i), column))
+		if (sqlcheck_demands(json_array_get(args, i), is, context))
 			return true;
 	return false;
 }
@@ -64,7 +55,7 @@ bool sqlcheck_old_values_null(const struct jobfile *job) {
 		return false;
 	autojson *tree = parse_where(job->where);
 	for (size_t i = 0; i < job->nset; i++)
-		if (!demands_null(condition_of(tree), job->set[i].column))
+		if (!sqlcheck_demands(condition_of(tree), is_null_test, job->set[i].column))
 			return false;
 	return tree != NULL;
 }
