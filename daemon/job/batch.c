@@ -39,11 +39,6 @@ static void batch_free(struct batch *batch) {
 	free(batch);
 }
 
-static void add_key(struct statement *statement, const struct plan_key *key) {
-	for (size_t i = 0; i < key->n; i++)
-		statement_add_text(statement, key->values[i]);
-}
-
 static bool prepare_boundary(void *context, struct statement *statement) {
 	struct batch *batch = context;
 	const struct segment *segment = batch->request.segment;
@@ -83,8 +78,8 @@ static bool absorb_count(void *context, const struct engine_result *result) {
 
 static void add_range(const struct batch *batch, struct statement *statement) {
 	const struct segment *segment = batch->request.segment;
-	add_key(statement, segment_behind(segment));
-	add_key(statement, &batch->result.window.through);
+	boundary_add_key(statement, segment_behind(segment));
+	boundary_add_key(statement, &batch->result.window.through);
 	if (!batch->request.job->keep_old_values)
 		return;
 	statement_add_text(statement, batch->request.job->id);

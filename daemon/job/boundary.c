@@ -12,15 +12,15 @@ enum {
 	ANSWER_MS = STATEMENT_MS + 2000,
 };
 
-static void add_key(struct statement *statement, const struct plan_key *key) {
+void boundary_add_key(struct statement *statement, const struct plan_key *key) {
 	for (size_t i = 0; i < key->n; i++)
 		statement_add_text(statement, key->values[i]);
 }
 
 void boundary_add_params(struct statement *statement, const struct plan_key *behind, const struct plan_key *through,
                          int64_t limit) {
-	add_key(statement, behind);
-	add_key(statement, through);
+	boundary_add_key(statement, behind);
+	boundary_add_key(statement, through);
 	statement_add_int(statement, limit);
 }
 

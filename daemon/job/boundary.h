@@ -10,6 +10,8 @@
 #include "daemon/engine/link.h"
 #include "daemon/job/plan.h"
 
+/* A parameter for each of the key's columns. */
+void boundary_add_key(struct statement *statement, const struct plan_key *key);
 /* Parameters of the dialect's boundary (limit: rows - 1) and count (limit: rows). */
 void boundary_add_params(struct statement *statement, const struct plan_key *behind, const struct plan_key *through,
                          int64_t limit);

@@ -354,6 +354,11 @@ static void batch_done(void *context, const struct batch_result *result) {
 		look(job);
 }
 
+/* The same all the while a batch runs: the pace learns when it ends. */
+static int64_t batch_rows(const struct job *job, const struct segment *segment) {
+	return pace_rows(&job->pace, &job->claimed.job->settings, job->claimed.shape->leaves[segment->leaf].row_bytes);
+}
+
 static void ask_for_blocker_in_ms(struct job *job, double ms) {
 	ev_timer_set(&job->ask, ms / 1000.0, 0.);
 	ev_timer_start(job->loop, &job->ask);
@@ -373,7 +378,7 @@ static void bounded(void *context, const struct window *window) {
 	}
 	const struct segment *segment = next_segment(job);
 	const struct table_shape *shape = job->claimed.shape;
-	ahead_look(job->ahead, shape, &shape->leaves[segment->leaf], &window->through, &segment->through, job->asked_rows);
+	ahead_look(job->ahead, shape, &shape->leaves[segment->leaf], &window->through, &segment->through, batch_rows(job, segment));
 }
 
 static void start_batch(struct job *job, struct segment *segment) {
@@ -386,11 +391,10 @@ static void start_batch(struct job *job, struct segment *segment) {
 		.key_mark = job->claimed.key_mark,
 		.segment = segment,
 		.epoch = job->claimed.epoch,
-		.rows = pace_rows(&job->pace, settings, job->claimed.shape->leaves[segment->leaf].row_bytes),
+		.rows = batch_rows(job, segment),
 		.statement_timeout_ms = statement_ms > SHORTEST_STATEMENT_MS ? statement_ms : SHORTEST_STATEMENT_MS,
 		.lock_timeout_ms = lock_wait_ms(settings),
 	};
-	job->asked_rows = request.rows;
 	ahead_take(job->ahead, request.rows, &request.window);
 	job->batch = batch_start(job->link, &request, bounded, batch_done, job);
 }

@@ -42,7 +42,6 @@ struct job {
 
 	struct pace pace;
 	int64_t batch_rows; /* what batch.rows said when the pace began there */
-	int64_t asked_rows; /* of the batch in flight */
 	struct throttle_verdict verdict;
 	char hold[400]; /* why we wait by ourselves; "" when we don't */
 	char hold_probe[80];

@@ -4,6 +4,7 @@
 #include "common/text.h"
 #include "daemon/base/log.h"
 #include "daemon/engine/transaction.h"
+#include "daemon/job/boundary.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -131,14 +132,9 @@ static bool absorb_marks(void *context, const struct engine_result *r) {
 	       is_same(engine_value(r, 0, 3), round->claimed->key_mark);
 }
 
-static void add_key(struct statement *statement, const struct plan_key *key) {
-	for (size_t i = 0; i < key->n; i++)
-		statement_add_text(statement, key->values[i]);
-}
-
 static bool prepare_last_key(void *context, struct statement *statement) {
 	struct round *round = context;
-	add_key(statement, &round->pieces[round->next++].former);
+	boundary_add_key(statement, &round->pieces[round->next++].former);
 	return true;
 }
 
@@ -156,9 +152,7 @@ static bool prepare_count(void *context, struct statement *statement) {
 	const struct piece *piece = &round->pieces[round->next - 1];
 	if (piece->through.n == 0)
 		return false;
-	add_key(statement, &piece->former);
-	add_key(statement, &piece->through);
-	statement_add_int(statement, MOST_COUNTED);
+	boundary_add_params(statement, &piece->former, &piece->through, MOST_COUNTED);
 	return true;
 }
 
