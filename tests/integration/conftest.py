@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 from daemon import Daemon
 from proxy import Proxy
-from server import Server
+from server import running_server
 from workspace import Workspace
 
 
@@ -27,12 +27,8 @@ def workspace():
 
 @pytest.fixture(scope="session")
 def pg(workspace):
-    server = Server(os.path.join(workspace.path, "pg"))
-    try:
-        server.create()
+    with running_server(os.path.join(workspace.path, "pg")) as server:
         yield server
-    finally:
-        server.destroy()
 
 
 @pytest.fixture

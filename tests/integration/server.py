@@ -275,3 +275,13 @@ def execute(connection, query, params=None):
     with connection.cursor() as cursor:
         cursor.execute(query, params)
         return cursor.fetchall() if cursor.description else None
+
+
+@contextlib.contextmanager
+def running_server(directory):
+    server = Server(directory)
+    try:
+        server.create()
+        yield server
+    finally:
+        server.destroy()

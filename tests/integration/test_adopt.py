@@ -5,7 +5,7 @@ import os
 import pytest
 
 from jobs import increment
-from server import OWNER, SUPERUSER, Server, execute, pg_program, run
+from server import OWNER, SUPERUSER, Server, execute, pg_program, run, running_server
 from waiting import holds_for, wait_for
 from writers import assert_exactly_once, create_counted_table
 
@@ -15,12 +15,8 @@ ROWS = 3000
 @pytest.fixture(scope="module")
 def other(workspace):
     """Another server, with another system identifier."""
-    server = Server(os.path.join(workspace.path, "other"))
-    try:
-        server.create()
+    with running_server(os.path.join(workspace.path, "other")) as server:
         yield server
-    finally:
-        server.destroy()
 
 
 @pytest.fixture

@@ -131,6 +131,14 @@ static inline void open_session(struct session *s) {
 		fail_msg("%s", s->err.message);
 }
 
+/* sslmode: require, or disable. */
+static inline void open_session_over(struct session *s, const char *sslmode) {
+	autofree char *rest = mem_printf("postgres?sslmode=%s", sslmode);
+	connect_to(s, url("postgres@", rest));
+	if (s->conn == NULL)
+		fail_msg("%s", s->err.message);
+}
+
 static inline void execute_params(struct session *s, const char *sql, const char *const *params, size_t nparams, int timeout_ms) {
 	int before = s->answers;
 	engine_execute(s->conn, sql, params, nparams, timeout_ms, on_result, s);

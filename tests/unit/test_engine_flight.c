@@ -59,10 +59,7 @@ static void a_flight_ends_with_its_first_error(void **state) {
 /* More than sockets and buffers hold, both ways at once: who only flushes, or only reads, waits for ever. */
 static void fly_large_values(const char *sslmode) {
 	struct session s = {0};
-	autofree char *rest = mem_printf("postgres?sslmode=%s", sslmode);
-	connect_to(&s, url("postgres@", rest));
-	if (s.conn == NULL)
-		fail_msg("%s", s.err.message);
+	open_session_over(&s, sslmode);
 	enum { SIZE = 20 * 1024 * 1024 };
 	autofree char *big = mem_alloc(SIZE + 1);
 	memset(big, 'y', SIZE);

@@ -293,10 +293,7 @@ static void raised_errors_have_their_class(void **state) {
 
 static void move_large_values(const char *sslmode) {
 	struct session s = {0};
-	autofree char *rest = mem_printf("postgres?sslmode=%s", sslmode);
-	connect_to(&s, url("postgres@", rest));
-	if (s.conn == NULL)
-		fail_msg("%s", s.err.message);
+	open_session_over(&s, sslmode);
 	execute(&s, "select ssl from pg_stat_ssl where pid = pg_backend_pid()");
 	assert_done(&s, strcmp(sslmode, "require") == 0 ? "t" : "f");
 	execute(&s, "select i, repeat('x', 100) from generate_series(1, 200000) i");
@@ -427,10 +424,7 @@ static void frozen_server_is_lost(void **state) {
 /* A statement that the socket does not take whole must not hold up closing. */
 static void close_on_frozen_server(const char *sslmode) {
 	struct session s = {0};
-	autofree char *rest = mem_printf("postgres?sslmode=%s", sslmode);
-	connect_to(&s, url("postgres@", rest));
-	if (s.conn == NULL)
-		fail_msg("%s", s.err.message);
+	open_session_over(&s, sslmode);
 	pid_t backend = (pid_t)engine_backend_pid(s.conn);
 	assert_int_equal(kill(backend, SIGSTOP), 0);
 	enum { SIZE = 50 * 1024 * 1024 };
