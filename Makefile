@@ -62,6 +62,7 @@ DAEMON_SRC := \
 	daemon/engine/postgres.c \
 	daemon/engine/postgres_connect.c \
 	daemon/engine/postgres_error.c \
+	daemon/engine/postgres_prepared.c \
 	daemon/engine/shape.c \
 	daemon/engine/transaction.c \
 	daemon/job/batch.c \

@@ -82,7 +82,7 @@ MUTANTS = {
     "policies are no reason to refuse": ([(RULES, 'if (flag_of(relation, "row_security"))', "if (false)")],
                                          ["test_refusals.py::test_refused[row_level_security]"]),
     "the table's mark is not looked at": (
-        [(DIALECT, "oid::bigint = $10::bigint", "oid::bigint IS DISTINCT FROM -$10::bigint"), (DIALECT, "= $11::text", "<> '-' || $11::text")],
+        [(CHECKPOINT, "::regclass = $10::oid", "::regclass IS NOT NULL"), (DIALECT, "= $13::text", "<> '-' || $13::text")],
         ["test_altered.py::test_another_table_of_the_same_name_is_not_touched"]),
     "a copy is taken for the original": (
         [("sql/postgres/claim_lock.sql", "WHEN home.value IS DISTINCT FROM here.server", "WHEN false")],
@@ -105,6 +105,9 @@ MUTANTS = {
                                       ["test_traps.py::test_a_full_disk_pauses_at_once"]),
 
     # --- what a batch runs under ---
+    "statements prepared behind a pooler": (
+        [("daemon/job/job.c", ".own_session = job->claimed.own_session", ".own_session = true")],
+        ["test_pooler.py::test_a_job_through_a_transaction_pooler_is_exact_and_leaves_no_setting"]),
     "settings for the session": ([(DIALECT, '", true)"', '", false)"')],
                                  ["test_pooler.py::test_a_job_through_a_transaction_pooler_is_exact_and_leaves_no_setting"]),
     "the role's isolation": ([(BEGIN, "BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN")],

@@ -60,10 +60,10 @@ struct dialect {
 	/*
 	 * The checkpoint and the fence: one row, the place of the segment's row; it fails with SQLSTATE 22012 when the segment's row
 	 * is not as expected, or the leaf not the relation, or its key not of the types and collations, that the claim found.
-	 * Parameters: as in checkpoint.sql, then the leaf's oid and the mark of its key, as in shape_check.sql. Behind the work,
-	 * which has locked the relation.
+	 * Parameters: as in checkpoint.sql, of the leaf its oid, schema and name, and the mark of its key, as in shape_check.sql.
+	 * Behind the work, which has locked the relation. The same text for all leaves. Caller frees.
 	 */
-	char *(*checkpoint)(const struct table_shape *shape, const struct shape_leaf *leaf);
+	char *(*checkpoint)(const struct table_shape *shape);
 };
 
 extern const struct dialect dialect_postgres;

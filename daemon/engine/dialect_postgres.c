@@ -160,23 +160,21 @@ static void add_from(struct strbuf *b, const struct shape_leaf *leaf) {
 	add_relation(b, leaf->schema, leaf->name);
 }
 
-/* Which relation the name means now, a constant that the server resolves when it plans; and of what types and collations its
- * key is, a look into the catalogue. The work has locked the relation, so that both hold until the commit. */
-static char *checkpoint(const struct table_shape *shape, const struct shape_leaf *leaf) {
-	autostrbuf b = {0}, name = {0}, relation = {0}, columns = {0};
+/* Which relation the name means now, and of what types and collations its key is. The work has locked the relation, so that both
+ * hold until the commit. */
+static char *checkpoint(const struct table_shape *shape) {
+	autostrbuf b = {0}, columns = {0};
 	strbuf_printf(&b, "WITH moved AS (%s", dialect_sql(&dialect_postgres, "checkpoint"));
-	add_relation(&name, leaf->schema, leaf->name);
-	add_literal(&relation, name.data);
 	for (size_t i = 0; i < shape->nkey; i++) {
 		strbuf_add(&columns, i > 0 ? ", " : "");
 		add_literal(&columns, shape->key[i].name);
 	}
 	strbuf_printf(&b,
-	              " AND %s::regclass::oid::bigint = $10::bigint AND (SELECT string_agg(concat_ws('/', atttypid, atttypmod, "
-	              "attcollation), ' ' ORDER BY array_position(ARRAY[%s]::name[], attname)) FROM pg_attribute WHERE attrelid = "
-	              "%s::regclass AND attname = ANY (ARRAY[%s]::name[])) = $11::text RETURNING ctid) SELECT (SELECT ctid FROM "
-	              "moved), 1 / (SELECT count(*) FROM moved)",
-	              relation.data, columns.data, relation.data, columns.data);
+	              " AND (SELECT string_agg(concat_ws('/', atttypid, atttypmod, attcollation), ' ' ORDER BY "
+	              "array_position(ARRAY[%s]::name[], attname)) FROM pg_attribute WHERE attrelid = $10::oid AND attname = ANY "
+	              "(ARRAY[%s]::name[])) = $13::text RETURNING ctid) SELECT (SELECT ctid FROM moved), 1 / (SELECT count(*) FROM "
+	              "moved)",
+	              columns.data, columns.data);
 	return strbuf_take(&b);
 }
 

@@ -76,6 +76,7 @@ struct engine_statement {
 	const char *sql;
 	const char *const *params;
 	size_t nparams;
+	bool repeated; /* in a flight: the same text comes again on this connection, and may be kept parsed in its session */
 };
 
 /* A connection being made. */

@@ -9,6 +9,7 @@
 #include "common/text.h"
 #include "daemon/base/log.h"
 #include "daemon/engine/dialect.h"
+#include "daemon/engine/postgres_prepared.h"
 
 #include <assert.h>
 #include <ev.h>
@@ -17,7 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* PostgreSQL's protocol counts parameters in 16 bits. */
+/* The protocol counts parameters in 16 bits. */
 enum { MAX_PARAMS = 65535 };
 /* How often TLS is asked for what it has read ahead. */
 static const double tls_look_s = 0.1;
@@ -42,6 +43,7 @@ struct postgres_conn {
 	void *context;
 	int timeout_ms;
 	struct answers answers; /* a flight's, each; else one: the last so far, or the first error */
+	struct postgres_prepared *prepared;
 	engine_lost_fn *lost_fn;
 	void *lost_context;
 	char last_words[512]; /* a FATAL that the server sent while we were idle: why it went */
@@ -178,6 +180,8 @@ static void tell_answers(struct postgres_conn *conn) {
 
 /* The statement is over. A connection can break right behind a complete answer: that answer counts. */
 static void finish_statement(struct postgres_conn *conn) {
+	if (conn->flown != NULL)
+		postgres_prepared_landed(conn->prepared, conn->failed ? conn->answers.results[conn->answers.count - 1] : NULL);
 	/* Not the end of a flight, or an answer never seen; not knowing the outcome is what LOST says. */
 	bool lost = conn->flying || conn->answers.count == 0;
 	if (PQstatus(conn->pg) == CONNECTION_BAD) {
@@ -207,6 +211,10 @@ static void keep_answer(struct postgres_conn *conn, PGresult *result) {
 
 /* Remembers one of several results. False: it began a COPY, which has no end here. */
 static bool keep_result(struct postgres_conn *conn, PGresult *result) {
+	if (conn->flying && postgres_prepared_absorb(conn->prepared, result)) {
+		PQclear(result);
+		return true;
+	}
 	switch (PQresultStatus(result)) {
 	case PGRES_PIPELINE_ABORTED: /* skipped, behind the one that failed */
 		PQclear(result);
@@ -329,21 +337,17 @@ static void time_over(struct ev_loop *loop, ev_timer *w, int revents) {
 	tell_lost_statement(conn);
 }
 
-static bool send_extended(PGconn *pg, const struct engine_statement *s) {
-	return s->nparams <= MAX_PARAMS && PQsendQueryParams(pg, s->sql, (int)s->nparams, NULL, s->params, NULL, NULL, 0) == 1;
-}
-
 static bool send_one(struct postgres_conn *conn, const struct engine_statement *s) {
 	if (s->nparams == 0) /* only the simple protocol takes several statements */
 		return PQsendQuery(conn->pg, s->sql) == 1;
-	return send_extended(conn->pg, s);
+	return s->nparams <= MAX_PARAMS && PQsendQueryParams(conn->pg, s->sql, (int)s->nparams, NULL, s->params, NULL, NULL, 0) == 1;
 }
 
 static bool send_flight(struct postgres_conn *conn, const struct engine_statement *statements, size_t count) {
 	bool ok = PQenterPipelineMode(conn->pg) == 1;
 	conn->flying = ok;
 	for (size_t i = 0; ok && i < count; i++)
-		ok = send_extended(conn->pg, &statements[i]);
+		ok = postgres_prepared_send(conn->prepared, conn->pg, &statements[i]);
 	return ok && PQpipelineSync(conn->pg) == 1;
 }
 
@@ -397,6 +401,7 @@ static void close_conn(struct engine_conn *base) {
 	drop_session(conn, NULL);
 	struct answers answers = become_idle(conn);
 	answers_clear(&answers);
+	postgres_prepared_free(conn->prepared);
 	free(conn);
 }
 
@@ -439,6 +444,7 @@ struct engine_conn *postgres_conn_new(struct ev_loop *loop, PGconn *pg) {
 	conn->loop = loop;
 	conn->pg = pg;
 	conn->backend_pid = PQbackendPID(pg);
+	conn->prepared = postgres_prepared_new();
 	set_peer(conn);
 	PQsetNoticeReceiver(pg, notice, conn);
 	PQsetnonblocking(pg, 1); /* with nothing to flush it cannot fail */

@@ -27,6 +27,7 @@ static const struct {
 	{"55P03", ENGINE_ERROR_CONTENTION}, /* lock_not_available: lock_timeout, NOWAIT */
 	{"40001", ENGINE_ERROR_CONTENTION}, /* serialization_failure */
 	{"40P01", ENGINE_ERROR_CONTENTION}, /* deadlock_detected */
+	{"26000", ENGINE_ERROR_CONTENTION}, /* invalid_sql_statement_name: what we prepared is gone. It is not prepared again */
 	{"57014", ENGINE_ERROR_TIMEOUT},    /* query_canceled: statement_timeout, pg_cancel_backend */
 	{"21000", ENGINE_ERROR_AMBIGUOUS},  /* ON CONFLICT DO UPDATE cannot affect a row a second time */
 	{"22", ENGINE_ERROR_DATA},          /* data exception */

@@ -237,7 +237,8 @@ static void reach_all(const struct transaction *t, const char *point) {
 }
 
 static struct engine_statement to_send(const struct statement *s) {
-	return (struct engine_statement){.sql = s->sql, .params = (const char *const *)s->params, .nparams = s->nparams};
+	return (struct engine_statement){
+		.sql = s->sql, .params = (const char *const *)s->params, .nparams = s->nparams, .repeated = s->repeated};
 }
 
 static void send_flight(struct transaction *t) {

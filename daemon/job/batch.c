@@ -133,6 +133,7 @@ static bool absorb_work(void *context, const struct engine_result *result) {
 static bool prepare_checkpoint(void *context, struct statement *statement) {
 	struct batch *batch = context;
 	const struct segment *segment = batch->request.segment;
+	const struct shape_leaf *leaf = leaf_of(&batch->request);
 	autofree char *position = plan_key_to_text(&batch->result.window.through);
 	statement_add_text(statement, batch->request.job->id);
 	statement_add_int(statement, segment->number);
@@ -143,7 +144,9 @@ static bool prepare_checkpoint(void *context, struct statement *statement) {
 	statement_add_int(statement, batch->result.rows_changed);
 	statement_add_int(statement, batch->result.rows_conflicted);
 	statement_add_text(statement, batch->result.window.last ? "true" : "false");
-	statement_add_int(statement, leaf_of(&batch->request)->oid);
+	statement_add_int(statement, leaf->oid);
+	statement_add_text(statement, leaf->schema);
+	statement_add_text(statement, leaf->name);
 	statement_add_text(statement, batch->request.key_mark);
 	statement_add_text(statement, segment->place);
 	return true;
@@ -198,7 +201,7 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 	batch->count_sql = dialect->count(request->shape, leaf, has_behind);
 	bool keep = request->job->keep_old_values;
 	batch->capture_sql = keep ? dialect->capture(request->job, request->shape, leaf, has_behind) : NULL;
-	batch->checkpoint_sql = dialect->checkpoint(request->shape, leaf);
+	batch->checkpoint_sql = dialect->checkpoint(request->shape);
 	batch->work_sql = (keep ? dialect->work_kept : dialect->work)(request->job, request->shape, leaf, has_behind);
 
 	struct dialect_session session = {
@@ -209,14 +212,16 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 	batch->settings_sql = dialect->settings(request->shape, &session);
 	struct transaction *t = transaction_new("batch", dialect_sql(dialect, "begin"));
 	transaction_fly(t, true);
-	transaction_add(t, "settings", batch->settings_sql, NULL, NULL);
+	transaction_add(t, "settings", batch->settings_sql, NULL, NULL)->repeated = request->own_session;
 	transaction_add(t, "constraints", dialect_sql(dialect, "constraints_immediate"), NULL, NULL);
 	transaction_add(t, "boundary", batch->boundary_sql, prepare_boundary, absorb_boundary);
 	transaction_add(t, "count", batch->count_sql, prepare_count, absorb_count);
 	if (batch->capture_sql != NULL)
 		transaction_add(t, "capture", batch->capture_sql, prepare_capture, absorb_capture);
 	transaction_add(t, "work", batch->work_sql, prepare_work, absorb_work);
-	transaction_add(t, "checkpoint", batch->checkpoint_sql, prepare_checkpoint, absorb_checkpoint);
+	transaction_add(t, "by_place", dialect_sql(dialect, "checkpoint_by_place"), NULL, NULL)->repeated = request->own_session;
+	transaction_add(t, "checkpoint", batch->checkpoint_sql, prepare_checkpoint, absorb_checkpoint)->repeated =
+		request->own_session;
 	link_run(link, t, (int)request->statement_timeout_ms + ANSWER_GRACE_MS, 0, batch, ended);
 	return batch;
 }

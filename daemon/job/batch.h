@@ -39,6 +39,7 @@ struct batch_request {
 	const char *key_mark; /* what the claim found */
 	const struct segment *segment;
 	int64_t epoch;
+	bool own_session; /* what is the same in each batch may be kept parsed in it */
 	int64_t rows;
 	int64_t statement_timeout_ms;
 	int64_t lock_timeout_ms;

@@ -134,6 +134,7 @@ static bool absorb_take(void *context, const struct engine_result *r) {
 	if (r->nrows != 1)
 		return decline(claim, CLAIM_NOT_OURS, "the job is gone");
 	claim->claimed->epoch = strtoll(engine_value(r, 0, 0), NULL, 10);
+	claim->claimed->own_session = strcmp(engine_value(r, 0, 1), "true") == 0;
 	return true;
 }
 

@@ -25,6 +25,7 @@ struct claimed {
 	struct jobfile *job; /* with its live settings */
 	struct table_shape *shape;
 	int64_t epoch;
+	bool own_session;                     /* ours as long as the connection: no pooler is between */
 	int round;                            /* 0: none was begun */
 	enum phase phase;                     /* of the round */
 	bool open;                            /* no writer is waited for any more: its segments may be worked on */

@@ -391,6 +391,7 @@ static void start_batch(struct job *job, struct segment *segment) {
 		.key_mark = job->claimed.key_mark,
 		.segment = segment,
 		.epoch = job->claimed.epoch,
+		.own_session = job->claimed.own_session,
 		.rows = batch_rows(job, segment),
 		.statement_timeout_ms = statement_ms > SHORTEST_STATEMENT_MS ? statement_ms : SHORTEST_STATEMENT_MS,
 		.lock_timeout_ms = lock_wait_ms(settings),

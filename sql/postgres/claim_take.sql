@@ -6,4 +6,4 @@ UPDATE backfill.job
        backend_pid = CASE WHEN pg_backend_pid() = $3::bigint THEN pg_backend_pid() END,
        backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid() AND pid = $3::bigint)
  WHERE id = $1
-RETURNING epoch
+RETURNING epoch, (backend_pid IS NOT NULL)::text

@@ -71,6 +71,7 @@ def test_a_job_through_a_transaction_pooler_is_exact_and_leaves_no_setting(pg, d
     looks = 0
     while pooled.progress(job)[0] != "completed":
         assert shown(neighbour) == usual
+        assert execute(neighbour, "SELECT name FROM pg_prepared_statements") == []
         looks += 1
     neighbour.close()
     assert looks > 10

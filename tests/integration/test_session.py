@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from jobs import Job
+from jobs import Job, increment
 from waiting import wait_for
+from writers import assert_exactly_once, create_counted_table
 
 ODD = {"DateStyle": "'German, DMY'", "IntervalStyle": "sql_standard", "TimeZone": "'Asia/Kathmandu'", "extra_float_digits": "-3",
        "bytea_output": "escape", "standard_conforming_strings": "off", "backslash_quote": "on", "search_path": "nowhere, pg_temp",
@@ -44,6 +45,17 @@ def test_a_long_batch_waits_for_locks_below_deadlock_timeout(pg, db, odd_role, d
     daemon.wait_up()
     seen = settings_of_a_batch(pg, db, daemon, durability="batch", batch={"time": "5s"})
     assert seen == {**PINNED, "statement_timeout": "100s", "lock_timeout": "900ms", "synchronous_commit": "on"}
+
+
+def test_prepared_statements_that_a_trigger_drops_cost_one_try(pg, db, daemon):
+    """What every batch says is prepared in the job's session. Of a job file nobody knows what triggers do there."""
+    create_counted_table(pg, db, 1000)
+    pg.sql(db, """CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DEALLOCATE ALL; RETURN NULL; END $$;
+        CREATE TRIGGER forget AFTER UPDATE ON t FOR EACH STATEMENT EXECUTE FUNCTION forget()""")
+    job = increment(allow_triggers=True)
+    daemon.run_job(job)
+    assert_exactly_once(pg, db, 1000)
+    assert daemon.show(job)["batches"]["retried"] == 1
 
 
 COLUMNS = {"d": "date", "at": "timestamptz", "span": "interval", "raw": "bytea", "amount": "numeric"}

@@ -136,8 +136,8 @@ static char *dialect_work_kept(const struct jobfile *job, const struct table_sha
 	return mem_printf("kept_work %s %s %d", shape->name, leaf->name, has_after);
 }
 
-static char *dialect_checkpoint(const struct table_shape *shape, const struct shape_leaf *leaf) {
-	return mem_printf("checkpoint %s %s", shape->name, leaf->name);
+static char *dialect_checkpoint(const struct table_shape *shape) {
+	return mem_printf("checkpoint %s", shape->name);
 }
 
 static const struct dialect fake_dialect = {
@@ -162,6 +162,7 @@ static const struct {
 		{"begin", do_begin},
 		{"begin_read", do_begin},
 		{"constraints_immediate", do_nothing},
+		{"checkpoint_by_place", do_nothing},
 		{"identity", do_nothing},
 		{"status", do_status},
 		{"meta", do_meta},

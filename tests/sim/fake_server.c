@@ -12,7 +12,7 @@
 
 /* Included behind fake_ev.c, whose random numbers and clock it uses. */
 
-enum { MAX_PARAMS = 12, MAX_FLIGHT = 8, MAX_CELLS = 400, MAX_EVENTS = 8 };
+enum { MAX_PARAMS = 16, MAX_FLIGHT = 8, MAX_CELLS = 400, MAX_EVENTS = 8 };
 static const double idle_in_transaction_s = 2.0;
 
 struct fake_db fake;

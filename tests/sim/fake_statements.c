@@ -182,8 +182,9 @@ static enum step do_claim_take(struct fake_session *s, struct request *r, struct
 	job->owner_seen = fake_now_s;
 	job->epoch++;
 	job->backend_pid = s->pid == number_of(r, 3) ? s->pid : 0;
-	add_row(a, 1);
+	add_row(a, 2);
 	add_int(a, job->epoch);
+	add_text(a, job->backend_pid != 0 ? "true" : "false");
 	return STEP_DONE;
 }
 
@@ -338,7 +339,7 @@ static bool match_checkpoint(const struct request *r, const void *row) {
 	return segment->exists && ((fake.broken & FAKE_BREAK_EPOCH) != 0 || segment->epoch == number_of(r, 3)) &&
 	       ((fake.broken & FAKE_BREAK_BATCH_ID) != 0 || segment->batch_id == number_of(r, 4)) &&
 	       ((fake.broken & FAKE_BREAK_STOPPED) != 0 || !segment->stopped) && number_of(r, 10) == FAKE_OID &&
-	       strcmp(text(r, 11), FAKE_KEY_MARK) == 0 && strcmp(text(r, 12), FAKE_PLACE) == 0;
+	       strcmp(text(r, 13), FAKE_KEY_MARK) == 0 && strcmp(text(r, 14), FAKE_PLACE) == 0;
 }
 
 static enum step do_checkpoint(struct fake_session *s, struct request *r, struct answer *a) {

@@ -268,12 +268,19 @@ static void raised_errors_have_their_class(void **state) {
 		const char *sqlstate, *text;
 		enum engine_error error;
 	} cases[] = {
-		{"40001", "x", ENGINE_ERROR_CONTENTION}, {"40P01", "x", ENGINE_ERROR_CONTENTION},
-		{"53100", "x", ENGINE_ERROR_DISK_FULL},  {"58030", "No space left on device", ENGINE_ERROR_DISK_FULL},
-		{"58030", "x", ENGINE_ERROR_OTHER},      {"53200", "x", ENGINE_ERROR_RESOURCE},
-		{"53300", "x", ENGINE_ERROR_RESOURCE},   {"57P03", "x", ENGINE_ERROR_RESOURCE},
-		{"57P01", "x", ENGINE_ERROR_RESOURCE},   {"0A000", "x", ENGINE_ERROR_SCHEMA},
-		{"2BP01", "x", ENGINE_ERROR_SCHEMA},     {"3D000", "x", ENGINE_ERROR_SCHEMA},
+		{"40001", "x", ENGINE_ERROR_CONTENTION},
+		{"40P01", "x", ENGINE_ERROR_CONTENTION},
+		{"26000", "x", ENGINE_ERROR_CONTENTION},
+		{"53100", "x", ENGINE_ERROR_DISK_FULL},
+		{"58030", "No space left on device", ENGINE_ERROR_DISK_FULL},
+		{"58030", "x", ENGINE_ERROR_OTHER},
+		{"53200", "x", ENGINE_ERROR_RESOURCE},
+		{"53300", "x", ENGINE_ERROR_RESOURCE},
+		{"57P03", "x", ENGINE_ERROR_RESOURCE},
+		{"57P01", "x", ENGINE_ERROR_RESOURCE},
+		{"0A000", "x", ENGINE_ERROR_SCHEMA},
+		{"2BP01", "x", ENGINE_ERROR_SCHEMA},
+		{"3D000", "x", ENGINE_ERROR_SCHEMA},
 		{"XX000", "x", ENGINE_ERROR_OTHER},
 	};
 	struct session s = {0};
