@@ -15,6 +15,12 @@ enum { ANSWER_GRACE_MS = 2000 };
 /* How the checkpoint says that it matched no row (dialect.h): the server itself refuses the COMMIT that flies behind it. */
 static const char fenced_sqlstate[] = "22012";
 
+struct batch_texts {
+	int leaf;
+	bool has_behind;
+	char *settings, *boundary, *count, *capture, *work, *checkpoint; /* capture: NULL if there is nothing to */
+};
+
 struct batch {
 	struct batch_request request;
 	batch_bounded_fn *bounded;
@@ -24,18 +30,23 @@ struct batch {
 	bool known;   /* the window, from before or by the boundary look-up */
 	bool raced;   /* the rows changed are not those captured */
 	bool nothing; /* no row was captured: there is nothing to change */
-	char *settings_sql, *boundary_sql, *count_sql, *capture_sql, *work_sql, *checkpoint_sql;
 	int64_t started_us, work_started_us;
 };
 
+void batch_texts_free(struct batch_texts *texts) {
+	if (texts == NULL)
+		return;
+	free(texts->settings);
+	free(texts->boundary);
+	free(texts->count);
+	free(texts->capture);
+	free(texts->work);
+	free(texts->checkpoint);
+	free(texts);
+}
+
 static void batch_free(struct batch *batch) {
 	window_clear(&batch->result.window);
-	free(batch->settings_sql);
-	free(batch->boundary_sql);
-	free(batch->count_sql);
-	free(batch->capture_sql);
-	free(batch->work_sql);
-	free(batch->checkpoint_sql);
 	free(batch);
 }
 
@@ -111,7 +122,7 @@ static bool prepare_work(void *context, struct statement *statement) {
 	struct batch *batch = context;
 	if (batch->nothing)
 		return false;
-	if (batch->capture_sql == NULL)
+	if ((*batch->request.texts)->capture == NULL)
 		begin_work(batch);
 	add_range(batch, statement);
 	return true;
@@ -186,6 +197,38 @@ static void ended(void *context, const struct transaction_result *result) {
 	batch_free(batch);
 }
 
+static struct batch_texts *write_texts(const struct batch_request *request) {
+	const struct dialect *dialect = request->dialect;
+	const struct shape_leaf *leaf = leaf_of(request);
+	bool has_behind = segment_behind(request->segment)->n > 0, keep = request->job->keep_old_values;
+	struct dialect_session session = {
+		.statement_timeout_ms = request->statement_timeout_ms,
+		.lock_timeout_ms = request->lock_timeout_ms,
+		.wait_for_disk = request->job->durability == DURABILITY_BATCH,
+	};
+	struct batch_texts *texts = mem_alloc(sizeof *texts);
+	*texts = (struct batch_texts){
+		.leaf = request->segment->leaf,
+		.has_behind = has_behind,
+		.settings = dialect->settings(request->shape, &session),
+		.boundary = dialect->boundary(request->shape, leaf, has_behind),
+		.count = dialect->count(request->shape, leaf, has_behind),
+		.capture = keep ? dialect->capture(request->job, request->shape, leaf, has_behind) : NULL,
+		.work = (keep ? dialect->work_kept : dialect->work)(request->job, request->shape, leaf, has_behind),
+		.checkpoint = dialect->checkpoint(request->shape),
+	};
+	return texts;
+}
+
+static const struct batch_texts *texts_of(const struct batch_request *request) {
+	struct batch_texts *texts = *request->texts;
+	if (texts != NULL && texts->leaf == request->segment->leaf && texts->has_behind == (segment_behind(request->segment)->n > 0))
+		return texts;
+	batch_texts_free(texts);
+	*request->texts = write_texts(request);
+	return *request->texts;
+}
+
 struct batch *batch_start(struct link *link, const struct batch_request *request, batch_bounded_fn *bounded, batch_done_fn *done,
                           void *context) {
 	struct batch *batch = mem_alloc(sizeof *batch);
@@ -194,34 +237,21 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 	batch->result.window = request->window;
 	batch->known = request->window.rows_scanned > 0;
 
+	const struct batch_texts *texts = texts_of(request);
 	const struct dialect *dialect = request->dialect;
-	const struct shape_leaf *leaf = leaf_of(request);
-	bool has_behind = segment_behind(request->segment)->n > 0;
-	batch->boundary_sql = dialect->boundary(request->shape, leaf, has_behind);
-	batch->count_sql = dialect->count(request->shape, leaf, has_behind);
-	bool keep = request->job->keep_old_values;
-	batch->capture_sql = keep ? dialect->capture(request->job, request->shape, leaf, has_behind) : NULL;
-	batch->checkpoint_sql = dialect->checkpoint(request->shape);
-	batch->work_sql = (keep ? dialect->work_kept : dialect->work)(request->job, request->shape, leaf, has_behind);
-
-	struct dialect_session session = {
-		.statement_timeout_ms = request->statement_timeout_ms,
-		.lock_timeout_ms = request->lock_timeout_ms,
-		.wait_for_disk = request->job->durability == DURABILITY_BATCH,
-	};
-	batch->settings_sql = dialect->settings(request->shape, &session);
+	bool own = request->own_session;
 	struct transaction *t = transaction_new("batch", dialect_sql(dialect, "begin"));
 	transaction_fly(t, true);
-	transaction_add(t, "settings", batch->settings_sql, NULL, NULL)->repeated = request->own_session;
+	transaction_add(t, "settings", texts->settings, NULL, NULL)->repeated = own;
 	transaction_add(t, "constraints", dialect_sql(dialect, "constraints_immediate"), NULL, NULL);
-	transaction_add(t, "boundary", batch->boundary_sql, prepare_boundary, absorb_boundary);
-	transaction_add(t, "count", batch->count_sql, prepare_count, absorb_count);
-	if (batch->capture_sql != NULL)
-		transaction_add(t, "capture", batch->capture_sql, prepare_capture, absorb_capture);
-	transaction_add(t, "work", batch->work_sql, prepare_work, absorb_work);
-	transaction_add(t, "by_place", dialect_sql(dialect, "checkpoint_by_place"), NULL, NULL)->repeated = request->own_session;
-	transaction_add(t, "checkpoint", batch->checkpoint_sql, prepare_checkpoint, absorb_checkpoint)->repeated =
-		request->own_session;
+	transaction_add(t, "boundary", texts->boundary, prepare_boundary, absorb_boundary);
+	transaction_add(t, "count", texts->count, prepare_count, absorb_count);
+	if (texts->capture != NULL)
+		transaction_add(t, "capture", texts->capture, prepare_capture, absorb_capture);
+	/* Not kept parsed: a literal like 'now'::timestamptz would be, too. */
+	transaction_add(t, "work", texts->work, prepare_work, absorb_work);
+	transaction_add(t, "by_place", dialect_sql(dialect, "checkpoint_by_place"), NULL, NULL)->repeated = own;
+	transaction_add(t, "checkpoint", texts->checkpoint, prepare_checkpoint, absorb_checkpoint)->repeated = own;
 	link_run(link, t, (int)request->statement_timeout_ms + ANSWER_GRACE_MS, 0, batch, ended);
 	return batch;
 }

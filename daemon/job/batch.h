@@ -31,8 +31,14 @@ struct batch_result {
 	int64_t batch_us;           /* the whole transaction */
 };
 
+/* The statements' texts. They are the same while the same claim works on the same leaf, and kept as long. */
+struct batch_texts;
+/* NULL allowed. */
+void batch_texts_free(struct batch_texts *texts);
+
 /* What a batch is made of; everything is borrowed until done. */
 struct batch_request {
+	struct batch_texts **texts; /* the caller's: NULL at first, and after each claim */
 	const struct dialect *dialect;
 	const struct jobfile *job;
 	const struct table_shape *shape;

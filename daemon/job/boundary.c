@@ -94,7 +94,7 @@ static void ended(void *context, const struct transaction_result *result) {
 }
 
 void ahead_look(struct ahead *ahead, const struct table_shape *shape, const struct shape_leaf *leaf,
-                const struct plan_key *behind, const struct plan_key *through, int64_t rows) {
+                const struct plan_key *behind, const struct plan_key *through, int64_t rows, bool own_session) {
 	ahead_forget(ahead);
 	if (ahead->asking || link_conn(ahead->link) == NULL)
 		return;
@@ -107,7 +107,7 @@ void ahead_look(struct ahead *ahead, const struct table_shape *shape, const stru
 	plan_key_copy(&ahead->through, through);
 	struct transaction *t = transaction_new("ahead", dialect_sql(ahead->dialect, "begin_read"));
 	transaction_fly(t, true);
-	transaction_add(t, "settings", ahead->settings, NULL, NULL);
+	transaction_add(t, "settings", ahead->settings, NULL, NULL)->repeated = own_session;
 	boundary_add_params(transaction_add(t, "boundary", ahead->sql, NULL, absorb), behind, through, rows - 1);
 	link_run(ahead->link, t, ANSWER_MS, 0, ahead, ended);
 }

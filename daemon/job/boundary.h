@@ -24,9 +24,10 @@ struct ahead;
 struct ahead *ahead_new(struct ev_loop *loop, const struct engine *engine, const char *url, const char *application_name);
 /* NULL allowed. */
 void ahead_free(struct ahead *ahead);
-/* Asks for the window of so many rows in (behind, through]. Copies everything. Does nothing while it can't be asked. */
+/* Asks for the window of so many rows in (behind, through]. Copies everything. Does nothing while it can't be asked. own_session:
+ * as in struct batch_request. */
 void ahead_look(struct ahead *ahead, const struct table_shape *shape, const struct shape_leaf *leaf,
-                const struct plan_key *behind, const struct plan_key *through, int64_t rows);
+                const struct plan_key *behind, const struct plan_key *through, int64_t rows, bool own_session);
 /*
  * Moves the answer to *window, if there is one, fresh, of about that many rows at most. Whatever else was asked is forgotten: it
  * was for the batch that starts now. NULL allowed.

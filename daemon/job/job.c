@@ -189,6 +189,8 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 
 static void claim(struct job *job) {
 	ahead_forget(job->ahead);
+	batch_texts_free(job->texts);
+	job->texts = NULL;
 	job->claim =
 		claim_start(job->link, target_dialect(job->target), job->id, target_host(job->target)->owner,
 	                target_config(job->target)->owner_timeout_ms, target_identity(job->target), &job->claimed, claim_done, job);
@@ -378,13 +380,15 @@ static void bounded(void *context, const struct window *window) {
 	}
 	const struct segment *segment = next_segment(job);
 	const struct table_shape *shape = job->claimed.shape;
-	ahead_look(job->ahead, shape, &shape->leaves[segment->leaf], &window->through, &segment->through, batch_rows(job, segment));
+	ahead_look(job->ahead, shape, &shape->leaves[segment->leaf], &window->through, &segment->through, batch_rows(job, segment),
+	           job->claimed.own_session);
 }
 
 static void start_batch(struct job *job, struct segment *segment) {
 	const struct job_settings *settings = &job->claimed.job->settings;
 	int64_t statement_ms = settings->batch.time_ms * 20;
 	struct batch_request request = {
+		.texts = &job->texts,
 		.dialect = target_dialect(job->target),
 		.job = job->claimed.job,
 		.shape = job->claimed.shape,
@@ -530,6 +534,7 @@ void job_free(struct job *job) {
 	job->over = true; /* what still runs on the link ends now, and must not start anything */
 	link_free(job->link);
 	ahead_free(job->ahead);
+	batch_texts_free(job->texts);
 	throttle_unuse(target_throttle(job->target));
 	claimed_clear(&job->claimed);
 	free(job->id);

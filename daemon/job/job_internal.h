@@ -30,6 +30,7 @@ struct job {
 	struct round *round;
 	struct batch *batch;
 	struct ahead *ahead; /* NULL until it would help */
+	struct batch_texts *texts;
 	bool completing, over;
 	bool pausing; /* has asked to be paused: starts nothing meanwhile */
 
