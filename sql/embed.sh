@@ -5,7 +5,7 @@ printf '#include "daemon/engine/sql_embedded.h"\n\nconst struct sql_embedded sql
 for file; do
 	name=${file#sql/}
 	printf '\t{"%s",\n' "${name%.sql}"
-	sed -e '/^[[:space:]]*--/d' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/\t "/' -e 's/$/\\n"/' "$file"
+	sed -e '/^[[:space:]]*--/d' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/\t "/' -e '$!s/$/\\n"/' -e '$s/$/"/' "$file"
 	printf '\t},\n'
 done
 printf '\t{0, 0},\n};\n'

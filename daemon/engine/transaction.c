@@ -4,6 +4,7 @@
 #include "common/strbuf.h"
 #include "common/text.h"
 #include "daemon/base/failpoint.h"
+#include "daemon/engine/dialect.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -105,6 +106,10 @@ static void reach(const struct transaction *t, const char *step, const char *poi
 #endif
 }
 
+static const char *text(const struct transaction *t, const char *name) {
+	return dialect_sql(t->conn->engine->dialect, name);
+}
+
 static void finish(struct transaction *t) {
 	if (t->done != NULL)
 		t->done(t->done_context, &t->result);
@@ -133,7 +138,7 @@ static void roll_back(struct transaction *t) {
 	if (t->begin == NULL)
 		finish(t);
 	else
-		engine_execute(t->conn, "ROLLBACK", NULL, 0, t->timeout_ms, rolled_back, t);
+		engine_execute(t->conn, text(t, "rollback"), NULL, 0, t->timeout_ms, rolled_back, t);
 }
 
 static void commit_answered(struct transaction *t, const struct engine_result *r) {
@@ -249,7 +254,7 @@ static void send_flight(struct transaction *t) {
 	for (size_t i = 0; i < t->flight.count; i++)
 		all[count++] = to_send(&t->steps[t->flight.steps[i]].statement);
 	if (t->flight.commits)
-		all[count++] = (struct engine_statement){.sql = "COMMIT"};
+		all[count++] = (struct engine_statement){.sql = text(t, "commit")};
 	reach_all(t, "before");
 	if (t->flies)
 		engine_fly(t->conn, all, count, t->timeout_ms, flown, t);

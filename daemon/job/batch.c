@@ -165,8 +165,14 @@ static bool prepare_checkpoint(void *context, struct statement *statement) {
 
 static bool absorb_checkpoint(void *context, const struct engine_result *result) {
 	struct batch *batch = context;
-	text_format(batch->result.place, sizeof batch->result.place, "%s", engine_value(result, 0, 0));
-	return true;
+	if (result->nrows == 1)
+		text_format(batch->result.place, sizeof batch->result.place, "%s", engine_value(result, 0, 0));
+	return transaction_expect_one(context, result);
+}
+
+static bool is_fenced(const struct transaction_result *result) {
+	return strcmp(result->step, "checkpoint") == 0 &&
+	       (result->end == TRANSACTION_DECLINED || strcmp(result->sqlstate, fenced_sqlstate) == 0);
 }
 
 static void ended(void *context, const struct transaction_result *result) {
@@ -181,11 +187,10 @@ static void ended(void *context, const struct transaction_result *result) {
 		r->end = BATCH_COMMITTED;
 		break;
 	case TRANSACTION_DECLINED:
-		r->end = BATCH_RACED;
+		r->end = is_fenced(result) ? BATCH_FENCED : BATCH_RACED;
 		break;
 	case TRANSACTION_REFUSED:
-		r->end = strcmp(result->step, "checkpoint") == 0 && strcmp(result->sqlstate, fenced_sqlstate) == 0 ? BATCH_FENCED
-		                                                                                                   : BATCH_REFUSED;
+		r->end = is_fenced(result) ? BATCH_FENCED : BATCH_REFUSED;
 		break;
 	case TRANSACTION_LOST:
 	case TRANSACTION_UNKNOWN:
@@ -241,7 +246,7 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 	const struct dialect *dialect = request->dialect;
 	bool own = request->own_session;
 	struct transaction *t = transaction_new("batch", dialect_sql(dialect, "begin"));
-	transaction_fly(t, true);
+	transaction_fly(t, dialect->fence_fails);
 	transaction_add(t, "settings", texts->settings, NULL, NULL)->repeated = own;
 	transaction_add(t, "constraints", dialect_sql(dialect, "constraints_immediate"), NULL, NULL);
 	transaction_add(t, "boundary", texts->boundary, prepare_boundary, absorb_boundary);

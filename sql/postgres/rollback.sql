@@ -1,2 +1,1 @@
--- Ends a transaction that only looked.
 ROLLBACK

@@ -140,7 +140,7 @@ static char *dialect_checkpoint(const struct table_shape *shape) {
 	return mem_printf("checkpoint %s", shape->name);
 }
 
-static const struct dialect fake_dialect = {
+static struct dialect fake_dialect = {
 	.name = "postgres", /* so that dialect_sql() finds the real texts */
 	.schema_version = 1,
 	.settings = dialect_settings,

@@ -94,6 +94,7 @@ struct fake_db {
 	int64_t last_pid, last_seq, last_xid;
 	int64_t told_seq[FAKE_JOBS]; /* of the last committed event that changed the job's state */
 	double down_until;           /* no connection is accepted */
+	bool fence_fails;            /* as in struct dialect: of one world this, of the next the other */
 
 	/* How much goes wrong: once in so many statements; 0 = never. */
 	struct {

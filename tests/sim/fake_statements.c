@@ -349,7 +349,7 @@ static enum step do_checkpoint(struct fake_session *s, struct request *r, struct
 		return STEP_WAIT;
 	if (found == NOT_FOUND) {
 		fake.fenced++;
-		return refuse(a, ENGINE_ERROR_DATA, "22012", "division by zero");
+		return fake.fence_fails ? refuse(a, ENGINE_ERROR_DATA, "22012", "division by zero") : STEP_DONE;
 	}
 	struct fake_segment_row *row = &segment->current;
 	row->position = key_of(text(r, 5));
@@ -359,6 +359,7 @@ static enum step do_checkpoint(struct fake_session *s, struct request *r, struct
 	row->done = strcmp(text(r, 9), "true") == 0;
 	add_row(a, 1);
 	add_text(a, FAKE_PLACE);
+	a->affected = 1;
 	return STEP_DONE;
 }
 

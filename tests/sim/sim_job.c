@@ -7,9 +7,9 @@
  * prints its seed: SEED=that RUNS=1 repeats it, VERBOSE=1 with the log.
  *
  * BREAK=bits breaks the fake database on purpose (FAKE_BREAK_…). With SEED=1 these are found: the checkpoint without its
- * test of the epoch (1; run 147: a batch commits after a pause), a claim that does not raise the segments' fence (16; run
- * R16: fenced for ever), rows and checkpoint that do not commit together (64; run 8), a round that waits for the writers from
- * before the start only (128; run 3) or for none (256; run 91). Each of these alone does no harm, for
+ * test of the epoch (1; run 8: a batch commits after a pause), a claim that does not raise the segments' fence (16; run 2:
+ * fenced for ever), rows and checkpoint that do not commit together (64; run 4), a round that waits for the writers from
+ * before the start only (128; run 13) or for none (256; run 117). Each of these alone does no harm, for
  * the epoch makes up for it, and is not found: the checkpoint without its test of batch_id (2) or of `stopped` (4), a
  * claim that leaves the former owner's backend alone (8), a claim that takes a job whose owner lives (32).
  */
@@ -352,6 +352,7 @@ static void make_world(uint64_t seed) {
 	fake.faults.slow = calm * (50 + random_below(1000));
 	fake.faults.refuse_connect = calm * (2 + random_below(20));
 	fake.faults.slow_terminate = 2 + random_below(20);
+	fake_dialect.fence_fails = fake.fence_fails = fake.faults.slow_terminate % 2 == 0;
 	cancels = once_in(10) ? 2 : 0;
 	owner_timeout_ms = 2000 + random_below(8000);
 	max_workers = 1 + random_below(2);

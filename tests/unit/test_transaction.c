@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/engine/dialect.h"
 #include "daemon/engine/transaction.h"
 
 #include <stdio.h>
@@ -56,7 +57,8 @@ static void scripted_fly(struct engine_conn *conn, const struct engine_statement
 	wire.context = context;
 }
 
-static const struct engine scripted = {.name = "scripted", .execute = scripted_execute, .fly = scripted_fly};
+static const struct engine scripted = {
+	.name = "scripted", .dialect = &dialect_postgres, .execute = scripted_execute, .fly = scripted_fly};
 static struct engine_conn conn = {.engine = &scripted};
 
 static void answer_with(struct engine_result result) {
