@@ -25,7 +25,8 @@ if [ -z "${ONLY:-}" ]; then
 	simulate sim_job 10000 0
 	simulate sim_pace 50000 null
 fi
-mapfile -t files < <(grep -l BACKFILLD_SOAK tests/integration/test_*.py)
+make -s VARIANT=failpoint FAILPOINTS=1 starve || exit 1
+mapfile -t files < <(grep -lE 'BACKFILLD_SOAK|^from starve import' tests/integration/test_*.py)
 /usr/bin/python3 -m pytest "${files[@]}" -q -n "${JOBS:-2}" -p no:cacheprovider ${ONLY:+-k "$ONLY"} || failed=1
 /usr/bin/python3 tests/soak_table.py "$BACKFILLD_SOAK_RESULTS" docs/reliability.md || failed=1
 exit "$failed"

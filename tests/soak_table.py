@@ -24,6 +24,8 @@ def row(campaign, results):
     def each(key):
         return ", ".join(sorted({str(r[key]).split(" ")[0] for r in results}))
     blows = f"{results[0]['worlds']:,} worlds" if "worlds" in results[0] else total("kills")
+    if "possible" in results[0]:
+        blows += " of " + total("possible")
     return (campaign, str(len(results)), blows, total("rows"), total("lost"), total("doubled"), total("seconds"), each("seed"), each("server"),
             each("commit"), each("date"))
 

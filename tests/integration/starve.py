@@ -9,11 +9,12 @@ import random
 import struct
 import time
 
+from campaign import RESULTS, git_commit
+from campaign import WHOLE as SOAK
 from daemon import REPOSITORY
 
 BUILD = os.path.join(REPOSITORY, "build", "failpoint")
 LIBRARY = os.path.join(BUILD, "tests", "starve.so")
-SOAK = os.environ.get("BACKFILLD_SOAK") == "1"
 FOREVER = 2**63
 
 # What is refused, and how.
@@ -77,13 +78,15 @@ class Starve:
 
 
 class Campaign:
-    """Which calls fail: a sample in a normal run, all of them in a soak, in an order that a seed decides."""
+    """Which calls fail: a sample in a normal run, all of them in a soak, or as many as there is time for, in an order that a seed
+    decides."""
 
-    def __init__(self, name):
-        self.name, self.faults, self.begin = name, 0, time.monotonic()
+    def __init__(self, name, shard=0, shards=1):
+        self.name, self.shard, self.shards = name, shard, shards
+        self.faults, self.possible, self.begin = 0, 0, time.monotonic()
         self.seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
         self.rng = random.Random(self.seed)
-        self.end = self.begin + float(os.environ.get("BACKFILLD_SOAK_SECONDS", 3600))
+        self.end = self.begin + float(os.environ.get("BACKFILLD_SOAK_SECONDS", 600))
         print(f"SEED={self.seed}")
 
     def refusals(self, label, kind, total, sample):
@@ -92,6 +95,8 @@ class Campaign:
         possible = [(number, number) for number in range(1, total + 1)]
         if kind not in ENDS_AT_ONCE:
             possible += [(number, FOREVER) for number in range(1, total + 1)]
+        possible = possible[self.shard::self.shards]
+        self.possible += len(possible)
         for first, last in self.rng.sample(possible, len(possible) if SOAK else min(sample, len(possible))):
             if SOAK and time.monotonic() > self.end:
                 return
@@ -101,17 +106,17 @@ class Campaign:
 
     def report(self):
         """Only what was exact gets here."""
-        path = os.environ.get("BACKFILLD_SOAK_RESULTS")
-        if not SOAK or not path:
+        if RESULTS is None:
             return
-        with open(path, "a") as f:
-            line = {"campaign": self.name, "faults": self.faults, "lost": 0, "doubled": 0,
-                    "seconds": round(time.monotonic() - self.begin, 1), "seed": self.seed}
+        line = {"date": time.strftime("%Y-%m-%d"), "commit": git_commit(), "server": "", "campaign": self.name.replace("_", " "), "kind": self.shard,
+                "kills": self.faults, "possible": self.possible, "rows": None, "lost": 0, "doubled": 0,
+                "seconds": round(time.monotonic() - self.begin), "seed": self.seed}
+        with open(RESULTS, "a") as f:
             f.write(json.dumps(line) + "\n")
 
 
 @contextlib.contextmanager
-def campaign(name):
-    made = Campaign(name)
+def campaign(name, shard=0, shards=1):
+    made = Campaign(name, shard, shards)
     yield made
     made.report()

@@ -14,12 +14,13 @@ import time
 import pytest
 
 from jobs import increment
-from starve import FOREVER, KINDS, Starve, campaign, starved
+from starve import FOREVER, KINDS, SOAK, Starve, campaign, starved
 from test_control import Client
 from waiting import holds_for, wait_for
 from writers import assert_exactly_once, create_counted_table
 
 ROWS = 300
+SHARDS = 8 if SOAK else 1  # of the sweep of a whole job: 14,000 allocations, one after the other
 EXITS = {0, 64, 65, 69, 70, 75, 77, 78}
 OUT_OF_MEMORY = "out of memory: exiting\n"
 
@@ -72,7 +73,7 @@ def test_check_config(make_daemon, starve):
     daemon = make_daemon()
     daemon.write_conf()
     command = [starved("backfilld"), "-c", daemon.conf, "--check-config"]
-    with campaign("starve-check-config") as faults:
+    with campaign("refused: --check-config") as faults:
         sweep_command(starve, faults, command, ("memory", "descriptors"), 100)
 
 
@@ -81,7 +82,7 @@ def test_backfillctl(pg, db, daemon, starve):
     job = increment(allow_triggers=True)
     daemon.submit(job)
     path = job.write(daemon.directory)
-    with campaign("starve-backfillctl") as faults:
+    with campaign("refused: backfillctl") as faults:
         for words in (["list"], ["show", job.id], ["-o", "json", "list"], ["targets"], ["events", job.id], ["set", job.id,
                       "batch.rows=50"], ["submit", path], ["check", path], ["help"], ["nonsense"]):
             command = [starved("backfillctl"), "-s", daemon.socket, *words]
@@ -131,7 +132,7 @@ def assert_ended_cleanly(daemon, kind):
 def test_start(starved_daemon, starve, kind):
     daemon = starved_daemon
     assert daemon.terminate() == 0
-    with campaign(f"starve-start-{kind}") as faults:
+    with campaign(f"refused at the start: {kind}") as faults:
         starve.count(kind)
         daemon.launch()
         wait_for(lambda: is_up(daemon), 10, "the target")
@@ -169,11 +170,12 @@ def bring_on(daemon, job, path):
     return state == "completed"
 
 
+@pytest.mark.parametrize("shard", range(SHARDS))
 @pytest.mark.parametrize("kind, sample", [("memory", 5), ("descriptors", 2), ("network_down", 3), ("network_busy", 2), ("threads", 1)])
-def test_job(pg, db, starved_daemon, starve, kind, sample):
+def test_job(pg, db, starved_daemon, starve, kind, sample, shard):
     daemon = starved_daemon
     create_counted_table(pg, db, ROWS)
-    with campaign(f"starve-job-{kind}") as faults:
+    with campaign(f"refused in a job: {kind}", shard, SHARDS) as faults:
         starve.count(kind)
         daemon.run_job(increment(allow_triggers=True))
         for first, last in faults.refusals("job", kind, starve.calls, sample):
@@ -184,7 +186,8 @@ def test_job(pg, db, starved_daemon, starve, kind, sample):
             submit = threading.Thread(target=daemon.ctl, args=("submit", path, "--start"))
             submit.start()  # it may have to wait until the fault is over
             wait_for(lambda: ended(daemon) or starve.failed > 0 or state_of(daemon, job) == "completed", 20, daemon.log)
-            time.sleep(faults.rng.uniform(0, 0.3))  # not for synchronisation: how long it lasts
+            if kind != "memory":
+                time.sleep(faults.rng.uniform(0, 0.3))  # not for synchronisation: how long it lasts
             starve.stop()
             if kind == "memory" and starve.failed > 0:
                 wait_for(lambda: ended(daemon), 10, daemon.log)
