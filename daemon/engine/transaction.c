@@ -223,6 +223,8 @@ static void gather_flight(struct transaction *t, bool begins) {
 		struct step *step = &t->steps[t->next++];
 		if (step->prepare != NULL && !step->prepare(t->context, &step->statement))
 			continue;
+		if (step->statement.sql[0] == '\0')
+			continue;
 		add_to_flight(t, t->next - 1);
 		looked_at = step->absorb != NULL;
 		full = looked_at || !t->flies;

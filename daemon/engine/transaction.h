@@ -56,7 +56,8 @@ struct transaction;
 struct transaction *transaction_new(const char *name, const char *begin);
 /* Frees one that never ran. NULL allowed. */
 void transaction_free(struct transaction *transaction);
-/* Adds a step; prepare and absorb may be NULL. The statement is for adding parameters, valid until the next call here. */
+/* Adds a step; prepare and absorb may be NULL. The statement is for adding parameters, valid until the next call here. A step
+ * without a text is left out: the dialect has nothing to say there. */
 struct statement *transaction_add(struct transaction *transaction, const char *name, const char *sql,
                                   statement_prepare_fn *prepare, statement_absorb_fn *absorb);
 /* An absorb function that wants exactly one row matched: the fence. */

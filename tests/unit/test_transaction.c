@@ -375,6 +375,7 @@ static void commit_flies_with_what_nobody_looks_at(void **state) {
 	transaction_fly(t, false);
 	transaction_add(t, "one", "one", NULL, NULL);
 	transaction_add(t, "left out", "left out", leave_out, NULL);
+	transaction_add(t, "without a text", "", NULL, transaction_expect_one);
 	run(t);
 	assert_string_equal(wire.sent, "BEGIN;one;COMMIT;| ");
 	flown(3, nothing);
