@@ -13,7 +13,7 @@ from waiting import holds_for, wait_for
 from writers import Writers, assert_exactly_once, create_counted_table
 
 SOAK = os.environ.get("BACKFILLD_SOAK") == "1"
-BATCH = b"BEGIN ISOLATION LEVEL READ COMMITTED\n\0"  # a batch's, and a round's
+BATCH = b"BEGIN ISOLATION LEVEL READ COMMITTED\0"  # a batch's, and a round's
 AHEAD = b"READ COMMITTED READ ONLY"  # the look-up of the next end, on a connection of its own
 STATE = b"SET state = $2, reason = $3"  # only a change of state says so
 COMMIT = b"COMMIT\0"
@@ -119,6 +119,35 @@ def test_cuts(pg, db, proxy, daemon, kind):
         assert_exactly_once(pg, db, rows)
 
 
+def test_cuts_of_a_connection_s_first_batch(pg, db, proxy, daemon):
+    """Which also prepares what later ones only execute. Each cut gives the next one its new connection."""
+    rng = seeded()
+    rows = 100_000 if SOAK else 10_000
+    create_counted_table(pg, db, rows)
+    job = work_of("update")
+    daemon.submit(job, "--start")
+    later = await_exchange(proxy, daemon, job, Exchange(BATCH, nth=3)).counted
+
+    def cut(direction, k):
+        return await_exchange(proxy, daemon, job, Exchange(BATCH, direction, k, rng.choice(CUTS)))
+
+    cut(UP, 1)
+    first = await_exchange(proxy, daemon, job, Exchange(BATCH)).counted
+    assert first[UP] > 1.5 * later[UP], f"{first}, {later}: not a connection's first"
+    every = [(direction, k) for direction in (UP, DOWN) for k in range(first[direction])]
+    struck = 0
+    cut(UP, 1)
+    for direction, k in every if SOAK else rng.sample(every, SAMPLE):
+        exchange = cut(direction, k)
+        struck += exchange.struck
+        if not exchange.struck:  # the pace has changed a number, and it is shorter: another connection is wanted
+            cut(UP, 1)
+    print(f"{struck} cuts, a first batch has {first}, a later one {later}")
+    assert struck >= 0.9 * (len(every) if SOAK else SAMPLE)
+    finish(daemon, job)
+    assert_exactly_once(pg, db, rows)
+
+
 def test_cuts_of_the_look_up_ahead(pg, db, proxy, daemon):
     """What it would have said the batches find out themselves."""
     rng = seeded()
@@ -127,18 +156,26 @@ def test_cuts_of_the_look_up_ahead(pg, db, proxy, daemon):
     job = increment(allow_triggers=True, where="(SELECT true FROM pg_sleep(0.02))", batch={"max_duty": 1.0})  # long, and no rest
     daemon.submit(job, "--start")
 
-    def await_look_up(*how):
+    def look_up(*how):
         exchange = Exchange(AHEAD, *how)
         proxy.watch(f"backfilld ahead {job.id}", exchange)
         assert exchange.over.wait(GOES_ON_WITHIN_S), f"{exchange}: no such look-up; {daemon.show(job)}\nlog:\n{daemon.log()}"
         return exchange
 
-    size = await_look_up().counted
-    every = [(direction, k) for direction in (UP, DOWN) for k in range(size[direction])]
-    for direction, k in rng.sample(every, 70 if SOAK else SAMPLE):
-        assert await_look_up(direction, k, rng.choice(CUTS)).struck
+    def cut(direction, k):
+        assert look_up(direction, k, rng.choice(CUTS)).struck
         batches = daemon.batches(job)
         daemon.wait_batches(job, batches + 1)
+
+    cut(UP, 1)
+    first, later = look_up().counted, look_up().counted
+    assert first[UP] > 1.5 * later[UP], f"{first}, {later}: the first one on a connection prepares"
+    cut(UP, 1)
+    every, every_later = ([(direction, k) for direction in (UP, DOWN) for k in range(size[direction])] for size in (first, later))
+    for direction, k in rng.sample(every, 70 if SOAK else SAMPLE):
+        cut(direction, k)
+        look_up()  # a whole one: the pause before the next connection is short again
+        cut(*rng.choice(every_later))
     finish(daemon, job)
     assert_exactly_once(pg, db, rows)
 
