@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fault"))
 
 from daemon import Daemon
+from postgres_server import PostgresServer
 from proxy import Proxy
 from server import running_server
 from workspace import Workspace
@@ -27,7 +28,7 @@ def workspace():
 
 @pytest.fixture(scope="session")
 def pg(workspace):
-    with running_server(os.path.join(workspace.path, "pg")) as server:
+    with running_server(PostgresServer(os.path.join(workspace.path, "pg"))) as server:
         yield server
 
 

@@ -8,7 +8,8 @@ import sys
 import psycopg2
 import pytest
 
-from server import OWNER, WORKER, Server
+from postgres_server import PostgresServer
+from server import OWNER, WORKER
 from waiting import DeadlineExceeded, wait_for
 from workspace import Workspace, processes_of
 
@@ -17,10 +18,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # What a pytest worker does, without pytest.
 WORKER_SCRIPT = """
 import os, signal, sys
-from server import Server
+from postgres_server import PostgresServer
 from workspace import Workspace
 workspace = Workspace()
-server = Server(os.path.join(workspace.path, "pg"))
+server = PostgresServer(os.path.join(workspace.path, "pg"))
 server.create()
 server.replica.freeze()
 print(workspace.path, flush=True)
@@ -71,7 +72,7 @@ def test_the_worker_s_role_has_no_ddl(pg, db):
 
 def test_the_end_leaves_no_process_and_no_folder():
     workspace = Workspace()
-    server = Server(os.path.join(workspace.path, "pg"))
+    server = PostgresServer(os.path.join(workspace.path, "pg"))
     server.create()
     assert len(workspace.processes()) == 2  # primary and replica
     server.destroy()

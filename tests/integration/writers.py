@@ -3,9 +3,7 @@
 import random
 import threading
 
-import psycopg2
-
-from server import CONNECTION_IS_GONE, SUPERUSER, WORKER, execute
+from server import WORKER, execute
 
 FIRST_NEW_ID = 10_000_000
 MOST_NEW_ROWS = 300  # each; a job that starts late walks them, too
@@ -72,12 +70,12 @@ class Writers:
         writer = Writer(random.Random(seed), FIRST_NEW_ID * (number + 1), self.rows)
         while not self._stop.is_set():
             try:
-                with self.pg.connect(self.db, SUPERUSER) as connection:
+                with self.pg.connect(self.db) as connection:
                     while not self._stop.wait(self.pause):
                         writer.write(connection)
                         self.statements += 1
-            except psycopg2.Error as error:
-                if not self.patient or error.pgcode not in CONNECTION_IS_GONE:
+            except self.pg.Error as error:
+                if not self.patient or not self.pg.is_gone(error):
                     return self.errors.append(error)
                 self._stop.wait(0.1)  # the server is down or starting: its own pace
             except Exception as error:  # reported by __exit__
