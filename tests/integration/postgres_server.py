@@ -5,6 +5,7 @@ import subprocess
 
 import psycopg2
 
+from dialect import PostgresDialect
 from server import OWNER, WORKER, Instance, Server, execute, own_directory, run
 from waiting import wait_for
 
@@ -42,7 +43,7 @@ class PostgresInstance(Instance):
 
 
 class PostgresServer(Server):
-    engine, superuser, system = "postgresql", SUPERUSER, "postgres"
+    engine, dialect, superuser, system = "postgresql", PostgresDialect, SUPERUSER, "postgres"
     Instance, Error = PostgresInstance, psycopg2.Error
 
     def create(self):
@@ -154,8 +155,14 @@ timezone = 'UTC'
         return self.value("postgres", "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
                           " WHERE datname = %s AND usename = %s", (db, role))
 
-    def count_backends_of(self, db, role=WORKER, waiting=None):
-        """waiting: only those that wait for a lock ("lock") or sleep ("sleep")."""
-        condition = {None: "true", "lock": "wait_event_type = 'Lock'", "sleep": "wait_event = 'PgSleep'"}[waiting]
-        return self.value("postgres", f"SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND usename = %s AND {condition}",
-                          (db, role))
+    def _count_backends(self, db, role, condition):
+        return self.value("postgres", f"SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND usename = %s AND {condition}", (db, role))
+
+    def count_backends_of(self, db, role=WORKER):
+        return self._count_backends(db, role, "true")
+
+    def waits_for_lock(self, db, role=WORKER):
+        return self._count_backends(db, role, "wait_event_type = 'Lock'") > 0
+
+    def sleeps(self, db, role=WORKER):
+        return self._count_backends(db, role, "wait_event = 'PgSleep'") > 0

@@ -39,7 +39,7 @@ def restore(pg, db, other):
 
 
 def lead_to(daemon, pg, db, **more):
-    daemon.pg, daemon.db = pg, db
+    daemon.server, daemon.db = pg, db
     daemon.settings["targets"] = [daemon.target_settings(owner_timeout="2s", **more)]
 
 
