@@ -15,7 +15,7 @@ import pymysql.cursors
 from pymysql.constants import CLIENT
 
 from dialect import MySQLDialect
-from server import COMMAND_DEADLINE, OWNER, START_DEADLINE, WORKER, Instance, Server, as_server_user, execute, own_directory
+from server import OWNER, START_DEADLINE, WORKER, Instance, Server, execute, own_directory, run, as_server_user
 from waiting import wait_for
 
 SUPERUSER, REPLICATOR = "root", "repl"
@@ -23,6 +23,7 @@ STOP_DEADLINE = 30
 SOCKET_PATH_MOST = 107
 # The server went, is going or is not there yet, or has ended the connection; 0 is pymysql's own, for one that it has lost before.
 CONNECTION_IS_GONE = (0, 1053, 1927, 2002, 2003, 2006, 2013, 2055, 4031)
+SYSTEM_DATABASES = ("mysql", "sys", "performance_schema", "information_schema")
 PUBLIC = "public"  # what a test's first database is called: public.t is a name on both engines then
 
 # Nothing waits for the disk: what a killed server has written, the kernel keeps.
@@ -128,8 +129,7 @@ class MySQLInstance(Instance):
             script = "".join(system_tables())
         else:
             command += ["--initialize-insecure"]
-        done = subprocess.run(as_server_user(command), input=script, capture_output=True, text=True, timeout=COMMAND_DEADLINE, cwd="/")
-        assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
+        run(command, input=script)
 
     def launch(self):
         assert not self.running()
@@ -244,14 +244,15 @@ class MySQLServer(Server):
         return name
 
     def drop_database(self, name):
-        """Nobody may be in it, nor own a prepared transaction that has locked its tables. The control tables go with the test's own."""
+        """Nobody may be in it, nor own a prepared transaction that has locked its tables. With a test's first database goes
+        all that it has made, the control tables too."""
         self.forget_connections(name)
-        gone = (name, "backfill") if name == PUBLIC else (name,)
+        gone = tuple(one for one, in self.sql(self.system, "SHOW DATABASES") if one not in SYSTEM_DATABASES) if name == PUBLIC else (name,)
         for gtrid_length, bqual_length, data in (row[1:] for row in self.sql(self.system, "XA RECOVER")):
             self.sql(self.system, "XA ROLLBACK %s, %s", (data[:gtrid_length], data[gtrid_length:gtrid_length + bqual_length]))
         self._kill(self.sql(self.system, "SELECT id FROM information_schema.processlist WHERE db IN %s", (gone,)))
         for one in gone:
-            self.sql(self.system, f"DROP DATABASE IF EXISTS {one}")
+            self.sql(self.system, f"DROP DATABASE IF EXISTS `{one}`")
         self.grant_roles()
         self.wait_replica_is_current()
 
@@ -263,6 +264,13 @@ class MySQLServer(Server):
         if tables:
             with self.connect(db) as connection:
                 execute(connection, f"ANALYZE TABLE {', '.join(tables)}")
+
+    def grant_on_all_tables(self, db, privileges, role=WORKER):
+        self.sql(db, f"GRANT {privileges} ON {db}.* TO {role}")
+
+    def run_script(self, db, script, role):
+        """As the engine's own client runs it."""
+        run(["mariadb", "--no-defaults", "-S", self.primary.socket, "-u", role, db], input=script)
 
     # --- the replica ---
 

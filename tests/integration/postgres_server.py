@@ -125,12 +125,21 @@ timezone = 'UTC'
         return name
 
     def drop_database(self, name):
+        for gid, in self.sql(name, "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"):
+            self.sql(name, "ROLLBACK PREPARED %s", (gid,))
         self.forget_connections(name)
         self.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def analyze(self, db, *tables):
         """All of them, if none is named."""
         self.sql(db, f"ANALYZE {', '.join(tables)}")
+
+    def grant_on_all_tables(self, db, privileges, role=WORKER):
+        self.sql(db, f"GRANT {privileges} ON ALL TABLES IN SCHEMA public TO {role}")
+
+    def run_script(self, db, script, role):
+        """As the engine's own client runs it."""
+        run([pg_program("psql"), "-v", "ON_ERROR_STOP=1", "-q", "-d", self.url(db, role)], input=script)
 
     # --- the replica ---
 

@@ -116,7 +116,8 @@ class Server:
         try:
             yield connection
         finally:
-            connection.close()
+            if self.is_open(connection):
+                connection.close()
 
     def _kept(self, key):
         kept = self._local.__dict__.setdefault("connections", {})

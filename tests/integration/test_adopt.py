@@ -10,6 +10,7 @@ from server import OWNER, execute, run, running_server
 from waiting import holds_for, wait_for
 from writers import assert_exactly_once, create_counted_table
 
+pytestmark = pytest.mark.engine("postgresql")
 ROWS = 3000
 
 
