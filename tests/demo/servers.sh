@@ -1,10 +1,14 @@
-# servers.sh: private PostgreSQL servers of one script, which sources this. They live in one temporary folder, listen on
-# free ports of 127.0.0.1 and end with the script, whatever ends it.
+# servers.sh: private PostgreSQL or MariaDB servers of one script, which sources this. They live in one temporary folder, listen
+# on free ports of 127.0.0.1 and end with the script, whatever ends it. BACKFILLD_PG_BIN and BACKFILLD_MYSQL_BIN name folders with
+# other programs than the installed ones.
 #
-#   servers_begin NAME     makes $SERVERS_DIR and sees to the clean-up (EXIT, INT, TERM, HUP)
+#   servers_begin NAME [ENGINE]   makes $SERVERS_DIR and sees to the clean-up (EXIT, INT, TERM, HUP); postgresql or mariadb
 #   servers_initdb DIR     a new cluster in $SERVERS_DIR/DIR; superuser postgres, no passwords
 #   servers_spawn VARIABLE LOG COMMAND…   starts a program; its pid goes to the variable, its output to the log
 #   servers_postgres VARIABLE DIR PORT [OPTION…]   starts a server and waits until it answers
+#   servers_mariadb_init DIR                       the same two for MariaDB; superuser root
+#   servers_mariadb VARIABLE DIR PORT [OPTION…]
+#   servers_mariadb_replicate PRIMARY-PORT REPLICA-PORT   by GTID, from the primary's first day
 #   servers_until SECONDS WHAT COMMAND…   polls until the command succeeds; otherwise ends the script
 # shellcheck shell=bash
 
@@ -18,7 +22,7 @@ die() {
 	exit 1
 }
 
-# PostgreSQL refuses to run as root.
+# The servers refuse to run as root.
 as_postgres() {
 	if [ "$(id -u)" = 0 ]; then
 		setpriv --reuid=postgres --regid=postgres --clear-groups "$@"
@@ -28,8 +32,13 @@ as_postgres() {
 }
 
 servers_begin() {
-	SERVERS_BIN=${BACKFILLD_PG_BIN:-$(pg_config --bindir)} || die "no pg_config: run packaging/deps.sh first"
-	[ -x "$SERVERS_BIN/initdb" ] || die "no PostgreSQL server in $SERVERS_BIN: run packaging/deps.sh first"
+	if [ "${2:-postgresql}" = mariadb ]; then
+		SERVERS_BIN=${BACKFILLD_MYSQL_BIN:-/usr/sbin}
+		[ -x "$SERVERS_BIN/mariadbd" ] || die "no MariaDB server in $SERVERS_BIN: run packaging/deps.sh first"
+	else
+		SERVERS_BIN=${BACKFILLD_PG_BIN:-$(pg_config --bindir)} || die "no pg_config: run packaging/deps.sh first"
+		[ -x "$SERVERS_BIN/initdb" ] || die "no PostgreSQL server in $SERVERS_BIN: run packaging/deps.sh first"
+	fi
 	# Traps first: an interrupt between the two lines must not leave the folder.
 	trap servers_end EXIT
 	trap 'exit 130' INT
@@ -37,8 +46,8 @@ servers_begin() {
 	SERVERS_DIR=$(mktemp -d "${TMPDIR:-/tmp}/$1-XXXXXX")
 	# The servers' sockets and logs are in it; postgres must be able to pass.
 	chmod 755 "$SERVERS_DIR"
-	mkdir "$SERVERS_DIR/pg"
-	if [ "$(id -u)" = 0 ]; then chown postgres: "$SERVERS_DIR/pg"; fi
+	mkdir "$SERVERS_DIR/pg" "$SERVERS_DIR/mariadb"
+	if [ "$(id -u)" = 0 ]; then chown postgres: "$SERVERS_DIR/pg" "$SERVERS_DIR/mariadb"; fi
 }
 
 servers_alive() {
@@ -106,10 +115,12 @@ servers_spawn() { # VARIABLE LOG COMMAND…
 	shift 2
 	if [ -n "$SERVERS_KEEP" ] || [ -n "${KEEP:-}" ]; then death=(); fi
 	if [ "$1" = --as-postgres ]; then
-		shift
 		signal=INT # its fast shutdown; SIGTERM would wait for every client to go
-		if [ "$(id -u)" = 0 ]; then user=(--reuid=postgres --regid=postgres --clear-groups); fi
 		if [ ${#death[@]} -gt 0 ]; then death=(--pdeathsig=QUIT); fi
+	fi
+	if [ "$1" = --as-postgres ] || [ "$1" = --as-mariadb ]; then
+		shift
+		if [ "$(id -u)" = 0 ]; then user=(--reuid=postgres --regid=postgres --clear-groups); fi
 	fi
 	setsid setpriv "${death[@]}" "${user[@]}" "$@" </dev/null >>"$log" 2>&1 &
 	# shellcheck disable=SC2034 # the caller's variable, by reference
@@ -169,4 +180,62 @@ servers_psql() {
 	local port=$1 database=$2
 	shift 2
 	psql -X -q -A -t -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$port" -U postgres -d "$database" "$@"
+}
+
+servers_mariadb_options() { # DIR: what initialising and running have in common, one a line
+	local prefix=${SERVERS_BIN%/*} shared
+	shared=$prefix/share/mariadb
+	if [ ! -d "$shared/charsets" ]; then shared=$prefix/share/mysql; fi
+	printf '%s\n' --no-defaults "--basedir=$prefix" "--lc-messages-dir=$shared" "--character-sets-dir=$shared/charsets" \
+		"--datadir=$SERVERS_DIR/mariadb/$1" "--tmpdir=$SERVERS_DIR/mariadb"
+}
+
+# What mariadb-install-db feeds to the server, which has to be installed where that looks.
+servers_mariadb_tables() { # FOLDER
+	local name file
+	printf 'CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n'
+	for name in system_tables performance_tables system_tables_data maria_add_gis_sp_bootstrap sys_schema; do
+		for file in "$1"/{mysql_,mariadb_,}"$name.sql"; do
+			if [ -e "$file" ]; then cat "$file"; fi
+		done
+	done
+}
+
+servers_mariadb_init() { # DIR
+	local options
+	mapfile -t options < <(servers_mariadb_options "$1")
+	as_postgres mkdir "$SERVERS_DIR/mariadb/$1"
+	servers_mariadb_tables "${options[2]#*=}" | as_postgres "$SERVERS_BIN/mariadbd" "${options[@]}" --bootstrap --skip-grant-tables \
+		--silent-startup >"$SERVERS_DIR/init.log" 2>&1 || die "mariadbd --bootstrap failed: $(tail -n 3 "$SERVERS_DIR/init.log")"
+}
+
+servers_mariadb() { # VARIABLE DIR PORT [OPTION…]
+	local name=$1 dir=$2 port=$3 options
+	shift 3
+	mapfile -t options < <(servers_mariadb_options "$dir")
+	servers_spawn "$name" "$SERVERS_DIR/$dir.log" --as-mariadb "$SERVERS_BIN/mariadbd" "${options[@]}" --port="$port" \
+		--socket="$SERVERS_DIR/mariadb/$dir.sock" --pid-file="$SERVERS_DIR/mariadb/$dir.pid" --bind-address=127.0.0.1 \
+		--skip-name-resolve --server-id="$port" --log-bin=binlog --relay-log=relay --binlog-format=ROW --log-slave-updates=ON \
+		--gtid-strict-mode=ON --character-set-server=utf8mb4 "$@"
+	servers_until 60 "start of the server $dir" servers_mariadb_sql "$port" mysql -e 'SELECT 1'
+}
+
+# As superuser on the server of this port: servers_mariadb_sql PORT DATABASE [mariadb's arguments]
+servers_mariadb_sql() {
+	local port=$1 database=$2
+	shift 2
+	mariadb --no-defaults -h 127.0.0.1 -P "$port" -u root -B -N "$database" "$@"
+}
+
+servers_mariadb_streams() { # REPLICA-PORT
+	[ "$(servers_mariadb_sql "$1" mysql --column-names -E -e 'SHOW REPLICA STATUS' | grep -cE 'Slave_(IO|SQL)_Running: Yes$')" = 2 ]
+}
+
+servers_mariadb_replicate() { # PRIMARY-PORT REPLICA-PORT
+	servers_mariadb_sql "$1" mysql -e "CREATE USER repl@'127.0.0.1'; GRANT REPLICATION SLAVE ON *.* TO repl@'127.0.0.1'" ||
+		die "no user for replication"
+	servers_mariadb_sql "$2" mysql -e "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = $1, MASTER_USER = 'repl',
+		MASTER_CONNECT_RETRY = 1, MASTER_SSL = 0, MASTER_USE_GTID = slave_pos; START REPLICA; SET GLOBAL read_only = 1" ||
+		die "replication does not start"
+	servers_until 30 "replication" servers_mariadb_streams "$2"
 }

@@ -41,8 +41,8 @@ def run_ctl(socket, *args, stdin=None, env=None, timeout=CTL_DEADLINE):
 class Daemon:
     """One configuration with one process at a time. `settings` is the whole configuration: change it, then `reload`."""
 
-    def __init__(self, pg, db, directory, name="d", owner_timeout="2s", target=None, **settings):
-        self.pg, self.db = pg, db
+    def __init__(self, server, db, directory, name="d", owner_timeout="2s", target=None, **settings):
+        self.server, self.db = server, db
         self.directory = os.path.join(str(directory), name)
         self.state_dir = os.path.join(self.directory, "state")
         os.makedirs(self.state_dir)
@@ -65,9 +65,9 @@ class Daemon:
         db = db or self.db
         return {
             "name": name,
-            "url": self.pg.url(db),
-            "admin_url": self.pg.url(db, OWNER),
-            "replicas": [{"name": "r1", "url": self.pg.url(db, replica=True)}],
+            "url": self.server.url(db),
+            "admin_url": self.server.url(db, OWNER),
+            "replicas": [{"name": "r1", "url": self.server.url(db, replica=True)}],
             "environment": "test",
             **more,
         }
@@ -194,7 +194,7 @@ class Daemon:
 
     def submit(self, job, *args, check=0):
         """With fresh statistics: what preflight sees must not depend on when autovacuum came by."""
-        self.pg.sql(self.db, "ANALYZE")
+        self.server.analyze(self.db)
         return self.ctl("submit", job.write(self.directory), *args, check=check)
 
     def wait_up(self):
@@ -229,9 +229,9 @@ class Daemon:
 
     def progress(self, job):
         """(state, batches committed) as the control tables have it."""
-        row = self.pg.sql(self.db, "SELECT state, (SELECT coalesce(sum(batch_id), 0)::int FROM backfill.segment"
-                          " WHERE job_id = j.id) FROM backfill.job j WHERE id = %s", (job.id,))
-        return row[0]
+        ((state, batches),) = self.server.sql(self.db, "SELECT state, (SELECT coalesce(sum(batch_id), 0) FROM backfill.segment"
+                                              " WHERE job_id = j.id) FROM backfill.job j WHERE id = %s", (job.id,))
+        return state, int(batches)
 
     def batches(self, job):
         return self.progress(job)[1]

@@ -5,17 +5,19 @@ import os
 import pytest
 
 from jobs import increment
-from server import OWNER, SUPERUSER, Server, execute, pg_program, run, running_server
+from postgres_server import SUPERUSER, PostgresServer, pg_program
+from server import OWNER, execute, run, running_server
 from waiting import holds_for, wait_for
 from writers import assert_exactly_once, create_counted_table
 
+pytestmark = pytest.mark.engine("postgresql")
 ROWS = 3000
 
 
 @pytest.fixture(scope="module")
 def other(workspace):
     """Another server, with another system identifier."""
-    with running_server(os.path.join(workspace.path, "other")) as server:
+    with running_server(PostgresServer(os.path.join(workspace.path, "other"))) as server:
         yield server
 
 
@@ -38,7 +40,7 @@ def restore(pg, db, other):
 
 
 def lead_to(daemon, pg, db, **more):
-    daemon.pg, daemon.db = pg, db
+    daemon.server, daemon.db = pg, db
     daemon.settings["targets"] = [daemon.target_settings(owner_timeout="2s", **more)]
 
 
@@ -185,7 +187,7 @@ def test_every_connection_moves_to_a_copy_and_back(pg, db, daemon, job, other):
 
 def test_a_promoted_replica_needs_no_adoption(workspace, make_daemon):
     """A fail-over keeps the system identifier. What asynchronous replication loses, it loses rows and checkpoint alike."""
-    server = Server(os.path.join(workspace.path, "failover"))
+    server = PostgresServer(os.path.join(workspace.path, "failover"))
     try:
         server.create()
         db = server.create_database()

@@ -7,7 +7,8 @@ import pytest
 
 from daemon import program, run_ctl
 from jobs import Job
-from server import pg_program, run
+from postgres_server import pg_program
+from server import run
 
 ROWS = 50
 BASE = f"""CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, "order" int);

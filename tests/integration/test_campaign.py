@@ -8,7 +8,6 @@ import time
 import pytest
 
 from campaign import EACH_JOB_KIND, EACH_KIND, WHOLE, Campaign
-from server import WORKER, execute
 from waiting import wait_for
 
 KILLS_A_POINT = int(os.environ.get("BACKFILLD_SOAK_KILLS", "20"))  # for each kind, as all of these
@@ -76,8 +75,8 @@ def kinds_of(what):
 
 
 @pytest.mark.parametrize("what, kind", [(what, kind) for what in ACTS for kind in kinds_of(what)])
-def test_killed_at_every_failpoint(pg, db, daemon, what, kind):
-    campaign = Campaign(pg, db, daemon, f"kill -9 at each failpoint: {what}", kind)
+def test_killed_at_every_failpoint(server, db, daemon, what, kind):
+    campaign = Campaign(server, db, daemon, f"kill -9 at each failpoint: {what}", kind)
     daemon.kill9()
     if what in ("pause", "resume", "cancel", "stop"):
         campaign.batch = SLOW
@@ -90,8 +89,8 @@ def test_killed_at_every_failpoint(pg, db, daemon, what, kind):
 
 
 @each_kind
-def test_random_kills(pg, db, daemon, kind):
-    campaign = Campaign(pg, db, daemon, "kill -9 at random", kind, MANY)
+def test_random_kills(server, db, daemon, kind):
+    campaign = Campaign(server, db, daemon, "kill -9 at random", kind, MANY)
     campaign.batch = {"delay": campaign.rng.choice(["0ms", "2ms"])}  # without a rest, the next end is looked up ahead
     daemon.kill9()
     with campaign.traffic():
@@ -105,25 +104,25 @@ def test_random_kills(pg, db, daemon, kind):
 
 
 @each_kind
-def test_server_crashes(pg, db, daemon, kind):
+def test_server_crashes(server, db, daemon, kind):
     """Batches commit without waiting for the disk: the last of them are lost, rows and checkpoint alike."""
-    campaign = Campaign(pg, db, daemon, "server crash", kind, MANY)
+    campaign = Campaign(server, db, daemon, "server crash", kind, MANY)
     campaign.batch = {"delay": campaign.rng.choice(["0ms", "2ms"])}
     with campaign.traffic(patient=True):
         for _ in range(CRASHES if WHOLE else 1):
             before = campaign.committed()
             campaign.until(lambda: campaign.committed() > before, campaign.keep_working, "another batch")
             time.sleep(campaign.rng.uniform(0, 0.3))  # not for synchronisation: the random moment itself
-            pg.primary.restart("immediate")
+            server.primary.restart("immediate")
             campaign.blows += 1
         campaign.finish()
 
 
 @each_kind
-def test_stalled_and_overtaken(pg, db, daemon, make_daemon, kind):
+def test_stalled_and_overtaken(server, db, daemon, make_daemon, kind):
     """The owner stands still in mid-batch, another daemon goes on, then the owner wakes up: it writes nothing. And the
     site's own UPDATE of the same row waits no longer than the server lets an idle transaction be."""
-    campaign = Campaign(pg, db, daemon, "SIGSTOP and take-over", kind, MANY)
+    campaign = Campaign(server, db, daemon, "SIGSTOP and take-over", kind, MANY)
     campaign.batch = {"delay": "2ms"}
     other = make_daemon("other", owner_timeout="1s")
     daemon.kill9()
@@ -134,7 +133,7 @@ def test_stalled_and_overtaken(pg, db, daemon, make_daemon, kind):
             daemon.launch(f"{point}=stop@{campaign.rng.randint(1, 5)}")
             campaign.until(lambda: daemon.process_state() == "T", campaign.keep_working, f"{point} to be reached")
             begin = time.monotonic()
-            pg.sql(db, "UPDATE t SET note = 'site' WHERE id BETWEEN %s AND %s", campaign.next_rows())
+            server.sql(db, "UPDATE t SET note = 'site' WHERE id BETWEEN %s AND %s", campaign.next_rows())
             blocked, done = time.monotonic() - begin, campaign.committed()
             assert blocked <= BLOCKED_AT_MOST_S, f"{point}: blocked for {blocked:.1f} s"
             other_seen = len(other.log())
@@ -151,23 +150,23 @@ def test_stalled_and_overtaken(pg, db, daemon, make_daemon, kind):
 
 @pytest.mark.parametrize("how", ["cut", "ended"])
 @each_kind
-def test_connection_lost_at_every_failpoint(pg, db, daemon, how, kind):
+def test_connection_lost_at_every_failpoint(server, db, daemon, how, kind):
     """cut: what was sent arrives, no answer does. ended: the server ends the connection while the daemon stands still."""
-    campaign = Campaign(pg, db, daemon, f"connection {how} at each failpoint", kind)
+    campaign = Campaign(server, db, daemon, f"connection {how} at each failpoint", kind)
     daemon.kill9()
     which = campaign.lives(campaign.points("batch", "claim", "round", "open", "complete"), LOSSES_A_POINT, 10)
     with campaign.traffic():
         while which:
             now, which = distinct(which)
             campaign.loses_at(now, "fail" if how == "cut" else "stop", campaign.keep_working,
-                              lambda: end_backends(pg, db))
+                              lambda: server.terminate_backends_of(db))
         campaign.finish()
 
 
 @each_job_kind
-def test_connection_cut_while_states_change(pg, db, daemon, kind):
+def test_connection_cut_while_states_change(server, db, daemon, kind):
     """The control connection's: whoever asked is told that the outcome is not known, and asks again."""
-    campaign = Campaign(pg, db, daemon, "connection cut while states change", kind)
+    campaign = Campaign(server, db, daemon, "connection cut while states change", kind)
     daemon.kill9()
 
     def meddle():
@@ -181,13 +180,6 @@ def test_connection_cut_while_states_change(pg, db, daemon, kind):
         if os.path.exists(daemon.stop_file):
             os.unlink(daemon.stop_file)
         campaign.finish()
-
-
-def end_backends(pg, db):
-    """From a thread of its own: with a connection of its own."""
-    with pg.connect("postgres") as connection:
-        execute(connection, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = %s",
-                (db, WORKER))
 
 
 def distinct(which):

@@ -26,14 +26,14 @@ def first_batch_after_start(daemon, job):
     return time.monotonic() - begin
 
 
-def test_thirty_kills_lose_nothing_and_double_nothing(pg, db, daemon):
+def test_thirty_kills_lose_nothing_and_double_nothing(server, db, daemon):
     seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
     print(f"SEED={seed}")
     rng = random.Random(seed)
-    create_counted_table(pg, db, ROWS)
+    create_counted_table(server, db, ROWS)
     job = kill_job()
     delays = []
-    with Writers(pg, db, ROWS, seed):
+    with Writers(server, db, ROWS, seed):
         daemon.submit(job, "--start")
         daemon.wait_batches(job, 1)
         for _ in range(KILLS):
@@ -44,13 +44,13 @@ def test_thirty_kills_lose_nothing_and_double_nothing(pg, db, daemon):
         daemon.wait_up()  # the last batch may have been its predecessor's
         daemon.ctl("set", job.id, "batch.rows=2000", "batch.delay=0ms", check=0)
         daemon.wait_done(job)
-    assert_exactly_once(pg, db, ROWS)
+    assert_exactly_once(server, db, ROWS)
     late = [round(delay, 2) for delay in delays if delay > FIRST_BATCH_WITHIN_S]
     assert not late, f"first batches later than {FIRST_BATCH_WITHIN_S} s: {late} of {len(delays)}"
 
 
-def test_killed_while_paused_stays_paused(pg, db, daemon):
-    create_counted_table(pg, db, 3000)
+def test_killed_while_paused_stays_paused(server, db, daemon):
+    create_counted_table(server, db, 3000)
     job = kill_job()
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 1)
@@ -60,29 +60,29 @@ def test_killed_while_paused_stays_paused(pg, db, daemon):
     assert daemon.state(job) == "paused"
     daemon.ctl("resume", job.id, check=0)
     daemon.wait_done(job)
-    assert_exactly_once(pg, db, 3000)
+    assert_exactly_once(server, db, 3000)
 
 
-def test_sigterm_releases_and_the_next_one_goes_on(pg, db, daemon):
-    create_counted_table(pg, db, 5000)
+def test_sigterm_releases_and_the_next_one_goes_on(server, db, daemon):
+    create_counted_table(server, db, 5000)
     job = increment(allow_triggers=True, batch={"delay": "20ms"})
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 2)
     assert daemon.terminate() == 0
     assert daemon.progress(job)[0] == "running"
-    assert pg.value(db, "SELECT owner IS NULL FROM backfill.job")
+    assert server.value(db, "SELECT owner IS NULL FROM backfill.job")
     assert first_batch_after_start(daemon, job) <= FIRST_BATCH_WITHIN_S
     daemon.wait_done(job)
-    assert_exactly_once(pg, db, 5000)
+    assert_exactly_once(server, db, 5000)
 
 
-def test_killed_between_the_work_and_its_checkpoint(pg, db, make_daemon):
+def test_killed_between_the_work_and_its_checkpoint(server, db, make_daemon):
     """The rows are written, the checkpoint is not: neither stays."""
-    create_counted_table(pg, db, 1000)
+    create_counted_table(server, db, 1000)
     daemon = make_daemon().start(failpoints="batch.work.done=kill@3").init()
     job = increment(allow_triggers=True)
     daemon.submit(job, "--start")
     daemon.wait_killed()
     daemon.start()
     daemon.wait_done(job)
-    assert_exactly_once(pg, db, 1000)
+    assert_exactly_once(server, db, 1000)

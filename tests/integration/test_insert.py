@@ -8,11 +8,11 @@ ROWS = 450
 
 
 @pytest.fixture
-def tables(pg, db):
-    pg.sql(db, f"""
+def tables(server, db):
+    server.sql(db, f"""
         CREATE TABLE orders (id int PRIMARY KEY, amount int NOT NULL);
-        INSERT INTO orders SELECT i, i * 10 FROM generate_series(1, {ROWS}) i;
-        CREATE TABLE totals (order_id int PRIMARY KEY, cents bigint, note text DEFAULT 'made', seen int NOT NULL DEFAULT 0);
+        INSERT INTO orders SELECT i, i * 10 FROM {server.dialect.series(1, ROWS)};
+        CREATE TABLE totals (order_id int PRIMARY KEY, cents bigint, note varchar(20) DEFAULT 'made', seen int NOT NULL DEFAULT 0);
         GRANT SELECT ON orders TO backfill; GRANT SELECT, INSERT, UPDATE ON totals TO backfill""")
 
 
@@ -21,63 +21,63 @@ def insert(**keys):
                **keys)
 
 
-def totals(pg, db):
-    return pg.sql(db, "SELECT count(*)::int, sum(cents)::bigint, count(*) FILTER (WHERE note = 'made')::int FROM totals")[0]
+def totals(server, db):
+    return server.sql(db, "SELECT count(*), sum(cents), count(CASE WHEN note = 'made' THEN 1 END) FROM totals")[0]
 
 
 SUM = sum(i * 1000 for i in range(1, ROWS + 1))
 
 
-def test_every_row_is_inserted_once(pg, db, daemon, tables):
+def test_every_row_is_inserted_once(server, db, daemon, tables):
     shown = daemon.run_job(insert())
-    assert totals(pg, db) == (ROWS, SUM, ROWS)
+    assert totals(server, db) == (ROWS, SUM, ROWS)
     assert shown["rows"]["changed"] == ROWS and shown["rows"]["conflicted"] == 0
 
 
-def test_without_a_key_in_the_target_nothing_is_doubled_by_a_kill(pg, db, daemon, tables):
-    pg.sql(db, "ALTER TABLE totals DROP CONSTRAINT totals_pkey")
+def test_without_a_key_in_the_target_nothing_is_doubled_by_a_kill(server, db, daemon, tables):
+    server.sql(db, server.dialect.drop_primary_key("totals"))
     job = insert(batch={"delay": "50ms"}, rollback={"keep_old_values": False})
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 2)
     daemon.kill9()
     daemon.start()
     daemon.wait_done(job)
-    assert totals(pg, db) == (ROWS, SUM, ROWS)
+    assert totals(server, db) == (ROWS, SUM, ROWS)
 
 
-def test_where(pg, db, daemon, tables):
+def test_where(server, db, daemon, tables):
     shown = daemon.run_job(insert(where="amount <= 1000"))
-    assert totals(pg, db)[0] == 100
+    assert totals(server, db)[0] == 100
     assert shown["rows"]["scanned"] == ROWS and shown["rows"]["changed"] == 100
 
 
-def test_error_pauses_at_the_conflict(pg, db, daemon, tables):
-    pg.sql(db, "INSERT INTO totals VALUES (250, 1, 'theirs')")
+def test_error_pauses_at_the_conflict(server, db, daemon, tables):
+    server.sql(db, "INSERT INTO totals (order_id, cents, note) VALUES (250, 1, 'theirs')")
     job = insert()
     daemon.submit(job, "--start")
     shown = daemon.wait_state(job, "paused")
-    assert "totals_pkey" in shown["reason"] or "duplicate key" in shown["reason"]
+    assert "duplicate" in shown["reason"].lower()
     assert shown["rows"]["changed"] == 200
-    assert pg.value(db, "SELECT note FROM totals WHERE order_id = 250") == "theirs"
-    pg.sql(db, "DELETE FROM totals WHERE order_id = 250")
+    assert server.value(db, "SELECT note FROM totals WHERE order_id = 250") == "theirs"
+    server.sql(db, "DELETE FROM totals WHERE order_id = 250")
     daemon.ctl("resume", job.id, check=0)
     daemon.wait_done(job)
-    assert totals(pg, db) == (ROWS, SUM, ROWS)
+    assert totals(server, db) == (ROWS, SUM, ROWS)
 
 
-def test_skip_leaves_and_counts_the_conflicts(pg, db, daemon, tables):
-    pg.sql(db, "INSERT INTO totals SELECT i, 1, 'theirs' FROM generate_series(95, 105) i")
+def test_skip_leaves_and_counts_the_conflicts(server, db, daemon, tables):
+    server.sql(db, f"INSERT INTO totals (order_id, cents, note) SELECT i, 1, 'theirs' FROM {server.dialect.series(95, 105)}")
     shown = daemon.run_job(insert(on_conflict="skip"))
-    assert pg.value(db, "SELECT count(*)::int FROM totals WHERE note = 'theirs' AND cents = 1") == 11
+    assert server.value(db, "SELECT count(*) FROM totals WHERE note = 'theirs' AND cents = 1") == 11
     assert shown["rows"]["changed"] == ROWS - 11 and shown["rows"]["conflicted"] == 11
     assert shown["rows"]["scanned"] == ROWS
 
 
-def test_update_writes_only_the_mapped_columns(pg, db, daemon, tables):
-    pg.sql(db, "INSERT INTO totals SELECT i, 1, 'theirs', 7 FROM generate_series(95, 105) i")
+def test_update_writes_only_the_mapped_columns(server, db, daemon, tables):
+    server.sql(db, f"INSERT INTO totals SELECT i, 1, 'theirs', 7 FROM {server.dialect.series(95, 105)}")
     shown = daemon.run_job(insert(on_conflict="update"))
-    assert totals(pg, db) == (ROWS, SUM, ROWS - 11)
-    assert pg.value(db, "SELECT count(*)::int FROM totals WHERE note = 'theirs' AND seen = 7") == 11
+    assert totals(server, db) == (ROWS, SUM, ROWS - 11)
+    assert server.value(db, "SELECT count(*) FROM totals WHERE note = 'theirs' AND seen = 7") == 11
     assert shown["rows"]["conflicted"] == 11
 
 
@@ -99,7 +99,7 @@ def test_into_itself_is_refused(daemon, tables):
     assert "into" in daemon.ctl_error("submit", job.write(daemon.directory), check=65)["message"]
 
 
-def test_missing_privilege_on_the_target_is_refused(pg, db, daemon, tables):
-    pg.sql(db, "REVOKE INSERT ON totals FROM backfill")
+def test_missing_privilege_on_the_target_is_refused(server, db, daemon, tables):
+    server.sql(db, "REVOKE INSERT ON totals FROM backfill")
     error = daemon.ctl_error("submit", insert().write(daemon.directory), check=65)
     assert "INSERT" in error["message"] and "GRANT INSERT" in error["hint"]

@@ -1,17 +1,22 @@
 """Every kind of key: n = n + 1 over a few hundred rows in batches of 100, and each row exactly once."""
 
+import hashlib
+
 import pytest
 
 from jobs import increment
 
 ROWS = 305
+
+# --- PostgreSQL's types ---
+
 MIXED = """('a' || (i % 7)) || CASE i % 6 WHEN 0 THEN '''' WHEN 1 THEN '"' WHEN 2 THEN E'\\\\' WHEN 3 THEN '😀'
     WHEN 4 THEN E'\\n\\t' ELSE 'Ä' END || i"""
 ICU = "CREATE COLLATION insensitive (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
 BIG = """CASE WHEN i <= 150 THEN -9223372036854775808 + i - 1 ELSE 9223372036854775807 - (i - 151) END"""
 
-# name: (columns of the key, statements before, expressions of i)
-ONE_COLUMN = {
+# name: (type of the key, statements before, expression of i)
+POSTGRESQL = {
     "uuid": ("uuid", "", "md5(i::text)::uuid"),
     "text_c": ('text COLLATE "C"', "", MIXED),
     "text_default": ("text", "", MIXED),
@@ -46,77 +51,135 @@ ONE_COLUMN = {
     "money_like_jsonb": ("jsonb", "", "to_jsonb(i)"),
 }
 
+# --- those of MariaDB and MySQL ---
 
-def make_table(pg, db, name, columns, before, row, quoted_n="n"):
+MIXED_MYSQL = """concat('a', i % 7, CASE i % 6 WHEN 0 THEN '''' WHEN 1 THEN '"' WHEN 2 THEN '\\\\' WHEN 3 THEN '😀' WHEN 4 THEN '\\n\\t'
+    ELSE 'Ä' END, i)"""
+ENUM = "enum(" + ", ".join(f"'{hashlib.md5(str(i).encode()).hexdigest()}'" for i in range(ROWS)) + ")"  # its order is not the texts'
+BOTH = ("mariadb", "mysql")
+
+# name: (type of the key, expression of i, whose it is)
+MYSQL = {
+    "bigint_ends": ("bigint", "CASE WHEN i <= 150 THEN -9223372036854775808 + i - 1 ELSE 9223372036854775807 - (i - 151) END", BOTH),
+    "bigint_unsigned_ends": ("bigint unsigned", "CASE WHEN i <= 150 THEN i - 1 ELSE 18446744073709551615 - (i - 151) END", BOTH),
+    "smallint": ("smallint", "-32769 + i", BOTH),
+    "mediumint_unsigned": ("mediumint unsigned", "16777216 - i", BOTH),
+    "integer_gaps": ("int", "i * i * 1000 - 2147483648 + 2147483", BOTH),
+    "decimal": ("decimal(40,20)", "(i - 150) * 1.00000000000000000001", BOTH),
+    "varchar_general_ci": ("varchar(40) COLLATE utf8mb4_general_ci", MIXED_MYSQL, BOTH),
+    "varchar_unicode_ci": ("varchar(40) COLLATE utf8mb4_unicode_520_ci", MIXED_MYSQL, BOTH),
+    "varchar_bin": ("varchar(40) COLLATE utf8mb4_bin", MIXED_MYSQL, BOTH),
+    "varchar_0900": ("varchar(40) COLLATE utf8mb4_0900_as_cs", MIXED_MYSQL, ("mysql",)),
+    "varchar_nopad": ("varchar(400) COLLATE utf8mb4_nopad_bin", "concat('k', repeat(' ', i))", ("mariadb",)),
+    "varchar_no_pad": ("varchar(400) COLLATE utf8mb4_0900_bin", "concat('k', repeat(' ', i))", ("mysql",)),
+    "varchar_latin1": ("varchar(40) CHARACTER SET latin1 COLLATE latin1_swedish_ci", "concat(CASE i % 3 WHEN 0 THEN 'Ä' ELSE 'z' END, i)", BOTH),
+    "varchar_with_empty": ("varchar(40)", "CASE i WHEN 1 THEN '' ELSE concat(repeat(' ', i % 3), i, repeat(' ', i % 2)) END", BOTH),
+    "char_padded": ("char(10)", "concat('c', i)", BOTH),
+    "binary_with_trailing_zeros": ("binary(16)", "unhex(rpad(substr(sha2(i, 256), 1, 16), 32, '0'))", BOTH),
+    "varbinary": ("varbinary(40)", "concat(unhex(substr(sha2(i, 256), 1, 16)), repeat(X'00', i % 3))", BOTH),
+    "bit": ("bit(16)", "i", BOTH),
+    "enum": (ENUM, "i", BOTH),
+    "date": ("date", "CAST('2026-03-01' AS date) + INTERVAL (i - 150) DAY", BOTH),
+    "datetime": ("datetime(6)", "CAST('2026-01-01 00:00:00.000001' AS datetime(6)) + INTERVAL i MICROSECOND", BOTH),
+    "timestamp": ("timestamp(6)", "CAST('2026-01-01 00:00:00.000001' AS datetime(6)) + INTERVAL i MICROSECOND", BOTH),
+    "time": ("time(6)", "sec_to_time((i - 150) * 5000.25)", BOTH),
+}
+
+SEVERAL = {
+    "postgresql": ["int", "text", "bigint", "date", "uuid", "numeric", "boolean", "int"],
+    "mysql": ["int", "varchar(20)", "bigint unsigned", "date", "binary(16)", "decimal(20,5)", "boolean", "int"],
+}
+FEW = {
+    "postgresql": ["i % 2", "'g' || i % 3", "i % 2", "'2026-01-01'::date + i % 2", "md5((i % 2)::text)::uuid", "i % 2", "i % 2 = 0", "i"],
+    "mysql": ["i % 2", "concat('g', i % 3)", "i % 2", "CAST('2026-01-01' AS date) + INTERVAL (i % 2) DAY", "unhex(rpad(i % 2, 32, '0'))", "i % 2",
+              "i % 2 = 0", "i"],
+}
+
+
+def make_table(server, db, name, columns, before, row, quoted_n="n"):
     """columns: [(quoted name, type)]; row: an expression for each."""
     names = ", ".join(column for column, _ in columns)
-    pg.sql(db, f"""{before}
+    server.sql(db, f"""{before}
         CREATE TABLE {name} ({', '.join(f'{column} {kind}' for column, kind in columns)}, {quoted_n} int NOT NULL DEFAULT 0,
             PRIMARY KEY ({names}));
         GRANT SELECT, UPDATE ON {name} TO backfill""")
-    pg.sql(db, f"INSERT INTO {name} ({names}) SELECT {', '.join(row)} FROM generate_series(1, {ROWS}) i")
-    pg.sql(db, f"ANALYZE {name}")
+    server.sql(db, f"INSERT INTO {name} ({names}) SELECT {', '.join(row)} FROM {server.dialect.series(1, ROWS)}")
+    server.analyze(db, name)
 
 
-def assert_each_once(pg, db, daemon, name, rows=ROWS, quoted_n="n", **job):
+def assert_each_once(server, db, daemon, name, rows=ROWS, quoted_n="n", **job):
     job_file = increment(**job)
     shown = daemon.run_job(job_file)
-    assert pg.sql(db, f"SELECT {quoted_n}, count(*)::int FROM {name} GROUP BY 1") == [(1, rows)]
+    assert server.sql(db, f"SELECT {quoted_n}, count(*) FROM {name} GROUP BY 1") == [(1, rows)]
     assert shown["rows"]["scanned"] == shown["rows"]["changed"] == rows
     assert shown["batches"]["committed"] == -(-rows // 100)
 
 
-@pytest.mark.parametrize("kind", [k for k in ONE_COLUMN if k != "char_type"])
+@pytest.mark.parametrize("kind", [k for k in POSTGRESQL if k != "char_type"])
 def test_one_column(pg, db, daemon, kind):
-    column_type, before, expression = ONE_COLUMN[kind]
+    column_type, before, expression = POSTGRESQL[kind]
     make_table(pg, db, "public.t", [("id", column_type)], before, [expression])
     assert_each_once(pg, db, daemon, "public.t")
 
 
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.engine(*engines)) for kind, (_, _, engines) in MYSQL.items()])
+def test_one_column_of_mysql(server, db, daemon, kind):
+    column_type, expression, _ = MYSQL[kind]
+    make_table(server, db, "public.t", [("id", column_type)], "", [expression])
+    assert_each_once(server, db, daemon, "public.t")
+
+
 @pytest.mark.parametrize("columns", [2, 3, 8])
-def test_several_columns(pg, db, daemon, columns):
-    types = ["int", "text", "bigint", "date", "uuid", "numeric", "boolean", "int"][:columns]
-    few = ["i % 2", "'g' || i % 3", "i % 2", "'2026-01-01'::date + i % 2", "md5((i % 2)::text)::uuid", "i % 2", "i % 2 = 0", "i"]
-    row = few[:columns - 1] + ["i" if types[columns - 1] != "text" else "'z' || i"]
-    make_table(pg, db, "public.t", [(f"k{i}", kind) for i, kind in enumerate(types)], "", row)
-    assert_each_once(pg, db, daemon, "public.t")
+def test_several_columns(server, db, daemon, columns):
+    types, few = SEVERAL[server.dialect.name][:columns], FEW[server.dialect.name]
+    row = few[:columns - 1] + ["concat('z', i)" if columns == 2 else "i"]
+    make_table(server, db, "public.t", [(f"k{i}", kind) for i, kind in enumerate(types)], "", row)
+    assert_each_once(server, db, daemon, "public.t")
 
 
-def test_columns_in_another_order_than_the_table_s(pg, db, daemon):
-    pg.sql(db, f"""CREATE TABLE t (a int, n int NOT NULL DEFAULT 0, b text, PRIMARY KEY (b, a));
-        INSERT INTO t SELECT i, 0, 'b' || i % 4 FROM generate_series(1, {ROWS}) i; GRANT SELECT, UPDATE ON t TO backfill""")
-    assert_each_once(pg, db, daemon, "public.t")
+def test_columns_in_another_order_than_the_table_s(server, db, daemon):
+    server.sql(db, f"""CREATE TABLE t (a int, n int NOT NULL DEFAULT 0, b varchar(20), PRIMARY KEY (b, a));
+        INSERT INTO t SELECT i, 0, concat('b', i % 4) FROM {server.dialect.series(1, ROWS)}; GRANT SELECT, UPDATE ON t TO backfill""")
+    assert_each_once(server, db, daemon, "public.t")
 
 
-def test_mixed_case_and_reserved_names(pg, db, daemon):
-    make_table(pg, db, 'public."Order"', [('"select"', "int"), ('"Group"', "text")], "", ["i % 10", "'x' || i"])
-    assert_each_once(pg, db, daemon, 'public."Order"', table="public.Order")
+def test_mixed_case_and_reserved_names(server, db, daemon):
+    quote = server.dialect.quote
+    name = "public." + quote("Order")
+    make_table(server, db, name, [(quote("select"), "int"), (quote("Group"), "varchar(20)")], "", ["i % 10", "concat('x', i)"])
+    assert_each_once(server, db, daemon, name, table="public.Order")
 
 
-def test_reserved_column_is_set(pg, db, daemon):
-    make_table(pg, db, 'public."user"', [('"from"', "int")], "", ["i"], quoted_n='"Where"')
-    assert_each_once(pg, db, daemon, 'public."user"', quoted_n='"Where"', table="public.user", set={"Where": '"Where" + 1'})
+def test_reserved_column_is_set(server, db, daemon):
+    quote = server.dialect.quote
+    name, where = "public." + quote("user"), quote("Where")
+    make_table(server, db, name, [(quote("from"), "int")], "", ["i"], quoted_n=where)
+    assert_each_once(server, db, daemon, name, quoted_n=where, table="public.user", set={"Where": where + " + 1"})
 
 
-def test_key_columns_named_like_our_own_words(pg, db, daemon):
-    make_table(pg, db, "public.t", [("after", "int"), ("through", "int"), ("range", "int")], "", ["i % 3", "i % 5", "i"])
-    assert_each_once(pg, db, daemon, "public.t")
+def test_key_columns_named_like_our_own_words(server, db, daemon):
+    columns = [(server.dialect.quote(word), "int") for word in ("after", "through", "range")]
+    make_table(server, db, "public.t", columns, "", ["i % 3", "i % 5", "i"])
+    assert_each_once(server, db, daemon, "public.t")
 
 
-def test_schema_with_a_quoted_name(pg, db, daemon):
-    pg.sql(db, 'CREATE SCHEMA "Shop"; GRANT USAGE ON SCHEMA "Shop" TO backfill')
-    make_table(pg, db, '"Shop".items', [("id", "int")], "", ["i"])
-    assert_each_once(pg, db, daemon, '"Shop".items', table="Shop.items")
+def test_schema_with_a_quoted_name(server, db, daemon):
+    shop = server.dialect.quote("Shop")
+    server.sql(db, f"CREATE SCHEMA {shop}")
+    if server.engine == "postgresql":
+        server.sql(db, f"GRANT USAGE ON SCHEMA {shop} TO backfill")
+    make_table(server, db, f"{shop}.items", [("id", "int")], "", ["i"])
+    assert_each_once(server, db, daemon, f"{shop}.items", table="Shop.items")
 
 
-def test_another_unique_key(pg, db, daemon):
-    pg.sql(db, f"""CREATE TABLE t (id float8 PRIMARY KEY, code text NOT NULL, n int NOT NULL DEFAULT 0);
+def test_another_unique_key(server, db, daemon):
+    server.sql(db, f"""CREATE TABLE t (id double precision PRIMARY KEY, code varchar(20) NOT NULL, n int NOT NULL DEFAULT 0);
         CREATE UNIQUE INDEX t_code ON t (code);
-        INSERT INTO t SELECT i, 'c' || i FROM generate_series(1, {ROWS}) i; GRANT SELECT, UPDATE ON t TO backfill""")
-    assert_each_once(pg, db, daemon, "public.t", key=["code"])
+        INSERT INTO t (id, code) SELECT i, concat('c', i) FROM {server.dialect.series(1, ROWS)}; GRANT SELECT, UPDATE ON t TO backfill""")
+    assert_each_once(server, db, daemon, "public.t", key=["code"])
 
 
-def test_descending_key(pg, db, daemon):
-    pg.sql(db, f"""CREATE TABLE t (id int NOT NULL, n int NOT NULL DEFAULT 0); CREATE UNIQUE INDEX t_id ON t (id DESC);
-        INSERT INTO t SELECT i, 0 FROM generate_series(1, {ROWS}) i; GRANT SELECT, UPDATE ON t TO backfill""")
-    assert_each_once(pg, db, daemon, "public.t", key=["id"])
+def test_descending_key(server, db, daemon):
+    server.sql(db, f"""CREATE TABLE t (id int NOT NULL, n int NOT NULL DEFAULT 0); CREATE UNIQUE INDEX t_id ON t (id DESC);
+        INSERT INTO t SELECT i, 0 FROM {server.dialect.series(1, ROWS)}; GRANT SELECT, UPDATE ON t TO backfill""")
+    assert_each_once(server, db, daemon, "public.t", key=["id"])

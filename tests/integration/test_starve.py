@@ -157,7 +157,7 @@ def start_table(pg, db):
 
 
 def state_of(daemon, job):
-    rows = daemon.pg.sql(daemon.db, "SELECT state FROM backfill.job WHERE id = %s", (job.id,))
+    rows = daemon.server.sql(daemon.db, "SELECT state FROM backfill.job WHERE id = %s", (job.id,))
     return rows[0][0] if rows else None
 
 

@@ -12,10 +12,10 @@ SEEN_WITHIN_S = 0.1
 
 
 @pytest.fixture
-def job(pg, db, daemon):
+def job(server, db, daemon):
     """Running, with a batch about every 10 ms."""
-    pg.sql(db, "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);"
-               "INSERT INTO t SELECT i, 0 FROM generate_series(1, 60000) i; ANALYZE t; GRANT SELECT, UPDATE ON t TO backfill")
+    server.sql(db, "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);"
+               f"INSERT INTO t SELECT i, 0 FROM {server.dialect.series(1, 60000)}; GRANT SELECT, UPDATE ON t TO backfill")
     job = increment(batch={"delay": "10ms"})
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 3)
@@ -27,15 +27,15 @@ def touch(path):
         pass
 
 
-def flags(pg, db):
-    return pg.sql(db, "SELECT name FROM backfill.meta WHERE name LIKE 'stop:%'")
+def flags(server, db):
+    return server.sql(db, "SELECT name FROM backfill.meta WHERE name LIKE 'stop:%'")
 
 
-def finish(pg, db, daemon, job):
+def finish(server, db, daemon, job):
     daemon.ctl("resume", job.id, check=0)
     daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=20000", check=0)
     daemon.wait_done(job)
-    assert pg.sql(db, "SELECT n, count(*)::int FROM t GROUP BY n") == [(1, 60000)]
+    assert server.sql(db, "SELECT n, count(*) FROM t GROUP BY n") == [(1, 60000)]
 
 
 def test_no_batch_starts_100_ms_after_the_file(daemon, job):
@@ -49,11 +49,11 @@ def test_no_batch_starts_100_ms_after_the_file(daemon, job):
     holds_for(lambda: daemon.batches(job) == ended, 0.5, "no batch after the stop")
 
 
-def test_the_job_says_why_and_where_it_stopped(pg, db, daemon, job):
+def test_the_job_says_why_and_where_it_stopped(server, db, daemon, job):
     touch(daemon.stop_file)
     shown = daemon.wait_state(job, "paused", 5)
     assert shown["reason"] == "emergency stop"
-    assert len(flags(pg, db)) == 1
+    assert len(flags(server, db)) == 1
     paused = [e for e in daemon.ctl_json("events", job.id) if e["event"] == "job.paused"]
     assert paused[-1]["data"]["last_batch_id"] == shown["batches"]["last_id"] == daemon.batches(job)
     assert "stop.on" in [e["event"] for e in daemon.ctl_json("events")]
@@ -71,45 +71,45 @@ def test_nothing_is_allowed_while_the_file_exists(daemon, job):
     assert daemon.submit(other, "--start", check=75).stdout == ""
 
 
-def test_removing_the_file_changes_nothing_by_itself(pg, db, daemon, job):
+def test_removing_the_file_changes_nothing_by_itself(server, db, daemon, job):
     touch(daemon.stop_file)
     daemon.wait_state(job, "paused", 5)
     last = daemon.batches(job)
     os.unlink(daemon.stop_file)
-    wait_for(lambda: flags(pg, db) == [], 5, "the flag to be cleared")
+    wait_for(lambda: flags(server, db) == [], 5, "the flag to be cleared")
     holds_for(lambda: daemon.progress(job) == ("paused", last), 0.5, "still paused")
-    finish(pg, db, daemon, job)
+    finish(server, db, daemon, job)
     assert "stop.off" in [e["event"] for e in daemon.ctl_json("events")]
 
 
-def test_stop_and_unstop_commands(pg, db, daemon, job):
+def test_stop_and_unstop_commands(server, db, daemon, job):
     for _ in range(2):
         daemon.ctl("stop", check=0)
     assert os.path.exists(daemon.stop_file)
     assert daemon.wait_state(job, "paused", 5)["reason"] == "emergency stop"
     assert daemon.ctl("resume", job.id).code == 75
-    wait_for(lambda: len(flags(pg, db)) == 1, 5, "the flag to be set")
+    wait_for(lambda: len(flags(server, db)) == 1, 5, "the flag to be set")
     for _ in range(2):
         daemon.ctl("unstop", check=0)
     assert not os.path.exists(daemon.stop_file)
-    assert flags(pg, db) == []
+    assert flags(server, db) == []
     assert daemon.state(job) == "paused"
-    finish(pg, db, daemon, job)
+    finish(server, db, daemon, job)
 
 
-def test_the_flag_outlives_a_daemon_that_is_killed(pg, db, daemon, job):
+def test_the_flag_outlives_a_daemon_that_is_killed(server, db, daemon, job):
     touch(daemon.stop_file)
     daemon.wait_state(job, "paused", 5)
     daemon.kill9()
-    assert len(flags(pg, db)) == 1
+    assert len(flags(server, db)) == 1
     daemon.start()
     assert daemon.ctl("resume", job.id).code == 75
     os.unlink(daemon.stop_file)
-    wait_for(lambda: flags(pg, db) == [], 5, "the flag to be cleared")
-    finish(pg, db, daemon, job)
+    wait_for(lambda: flags(server, db) == [], 5, "the flag to be cleared")
+    finish(server, db, daemon, job)
 
 
-def test_a_file_that_is_there_at_the_start_stops(pg, db, daemon, job):
+def test_a_file_that_is_there_at_the_start_stops(server, db, daemon, job):
     daemon.kill9()
     touch(daemon.stop_file)
     last = daemon.batches(job)
@@ -124,54 +124,53 @@ def test_an_unreadable_directory_counts_as_stop(daemon, job):
     assert daemon.ctl("resume", job.id).code == 75
 
 
-def test_another_daemon_does_not_go_on(pg, db, daemon, job, make_daemon):
+def test_another_daemon_does_not_go_on(server, db, daemon, job, make_daemon):
     """The flag in the control tables reaches a daemon that does not see the file."""
     other = make_daemon("other").start()
     touch(daemon.stop_file)
     daemon.wait_state(job, "paused", 5)
     assert other.ctl("resume", job.id).code == 75
     os.unlink(daemon.stop_file)
-    wait_for(lambda: flags(pg, db) == [], 5, "the flag to be cleared")
+    wait_for(lambda: flags(server, db) == [], 5, "the flag to be cleared")
     other.ctl("resume", job.id, check=0)
-    finish(pg, db, other, job)
+    finish(server, db, other, job)
 
 
-def test_the_flag_is_set_again_on_a_server_that_has_lost_it(pg, db, daemon, job):
+def test_the_flag_is_set_again_on_a_server_that_has_lost_it(server, db, daemon, job):
     """As after a fail-over to a replica that had not heard of it."""
     daemon.ctl("stop", check=0)
-    wait_for(lambda: len(flags(pg, db)) == 1, 5, "the flag")
-    pg.sql(db, "DELETE FROM backfill.meta WHERE name LIKE 'stop:%'")
-    pg.terminate_backends_of(db)
-    wait_for(lambda: len(flags(pg, db)) == 1, 5, "the flag once more")
+    wait_for(lambda: len(flags(server, db)) == 1, 5, "the flag")
+    server.sql(db, "DELETE FROM backfill.meta WHERE name LIKE 'stop:%'")
+    server.terminate_backends_of(db)
+    wait_for(lambda: len(flags(server, db)) == 1, 5, "the flag once more")
 
 
 @pytest.fixture
-def cancelling(pg, db, make_daemon):
+def cancelling(server, db, make_daemon):
     daemon = make_daemon()
     daemon.settings["emergency_stop"]["cancel_in_flight"] = True
     return daemon.start().init()
 
 
-def start_sleeping(pg, db, daemon, seconds):
+def start_sleeping(server, db, daemon, seconds):
     """A batch that is amidst its statement."""
-    pg.sql(db, "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1, 0);"
+    server.sql(db, "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1, 0);"
                "GRANT SELECT, UPDATE ON t TO backfill")
-    job = increment(where=f"pg_sleep({seconds}) IS NOT NULL", rollback={"keep_old_values": False})
+    job = increment(where=server.dialect.slept(seconds), rollback={"keep_old_values": False})
     daemon.submit(job, "--start")
-    wait_for(lambda: pg.sql(db, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"), 5,
-             "the batch to be in its statement")
+    wait_for(lambda: server.sleeps(db), 5, "the batch to be in its statement")
     return job
 
 
-def test_the_batch_in_flight_is_cancelled_if_asked(pg, db, cancelling):
+def test_the_batch_in_flight_is_cancelled_if_asked(server, db, cancelling):
     daemon = cancelling
-    job = start_sleeping(pg, db, daemon, 4)
+    job = start_sleeping(server, db, daemon, 4)
     touch(daemon.stop_file)
     begin = time.monotonic()
     daemon.wait_state(job, "paused", 5)
     assert time.monotonic() - begin < 2
     assert daemon.show(job)["reason"] == "emergency stop"
-    assert pg.value(db, "SELECT n FROM t") == 0
+    assert server.value(db, "SELECT n FROM t") == 0
 
 
 def test_a_session_that_only_has_the_same_pid_is_not_cancelled(pg, db, cancelling):

@@ -13,37 +13,37 @@ ROWS = 6000
 
 
 @pytest.fixture
-def table(pg, db):
-    create_counted_table(pg, db, ROWS)
+def table(server, db):
+    create_counted_table(server, db, ROWS)
 
 
 def counted(**batch):
     return increment(allow_triggers=True, batch={"delay": "20ms", **batch})
 
 
-def owner(pg, db):
-    return pg.value(db, "SELECT owner FROM backfill.job")
+def owner(server, db):
+    return server.value(db, "SELECT owner FROM backfill.job")
 
 
-def test_a_second_daemon_takes_over_a_stalled_one(pg, db, daemon, table, make_daemon):
+def test_a_second_daemon_takes_over_a_stalled_one(server, db, daemon, table, make_daemon):
     job = counted()
     other = make_daemon("other").start()
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 2)
-    first_owner = owner(pg, db)
+    first_owner = owner(server, db)
     daemon.sigstop()
-    wait_for(lambda: owner(pg, db) not in (first_owner, None), 10, lambda: f"another owner; log:\n{other.log()}")
+    wait_for(lambda: owner(server, db) not in (first_owner, None), 10, lambda: f"another owner; log:\n{other.log()}")
     stalled_at = daemon.batches(job)
     other.wait_batches(job, stalled_at + 2)
     daemon.sigcont()
     other.wait_done(job)
-    assert_exactly_once(pg, db, ROWS)
+    assert_exactly_once(server, db, ROWS)
     assert "owner.claimed" in [e["event"] for e in other.ctl_json("events", job.id)]
     wait_for(lambda: daemon.ctl("show", job.id).code == 0, 5, "the first daemon to answer again")
     assert daemon.state(job) == "completed"
 
 
-def test_another_host_goes_on_when_the_first_one_is_dead(pg, db, daemon, table, make_daemon):
+def test_another_host_goes_on_when_the_first_one_is_dead(server, db, daemon, table, make_daemon):
     job = counted()
     other = make_daemon("other").start()
     daemon.submit(job, "--start")
@@ -53,23 +53,23 @@ def test_another_host_goes_on_when_the_first_one_is_dead(pg, db, daemon, table, 
     daemon.wait_batches(job, done + 1)
     assert time.monotonic() - begin < 6, "owner_timeout is 2 s"
     other.wait_done(job)
-    assert_exactly_once(pg, db, ROWS)
+    assert_exactly_once(server, db, ROWS)
 
 
-def test_a_living_owner_is_left_alone(pg, db, daemon, table, make_daemon):
+def test_a_living_owner_is_left_alone(server, db, daemon, table, make_daemon):
     job = counted(delay="200ms")
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 1)
-    first_owner, epoch = owner(pg, db), pg.value(db, "SELECT epoch FROM backfill.job")
+    first_owner, epoch = owner(server, db), server.value(db, "SELECT epoch FROM backfill.job")
     make_daemon("other").start()
-    holds_for(lambda: (owner(pg, db), pg.value(db, "SELECT epoch FROM backfill.job")) == (first_owner, epoch), 3,
+    holds_for(lambda: (owner(server, db), server.value(db, "SELECT epoch FROM backfill.job")) == (first_owner, epoch), 3,
               "the owner stays")
     daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=1000", check=0)
     daemon.wait_done(job)
-    assert_exactly_once(pg, db, ROWS)
+    assert_exactly_once(server, db, ROWS)
 
 
-def test_a_second_daemon_sees_and_changes_the_first_one_s_jobs(pg, db, daemon, table, make_daemon):
+def test_a_second_daemon_sees_and_changes_the_first_one_s_jobs(server, db, daemon, table, make_daemon):
     other = make_daemon("other").start()
     job = counted()
     daemon.submit(job, "--start")
@@ -81,13 +81,13 @@ def test_a_second_daemon_sees_and_changes_the_first_one_s_jobs(pg, db, daemon, t
     other.ctl("resume", job.id, check=0)
     daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=1000", check=0)
     other.wait_done(job)
-    assert_exactly_once(pg, db, ROWS)
+    assert_exactly_once(server, db, ROWS)
 
 
-def test_two_targets_that_lead_to_one_database(pg, db, daemon, table):
+def test_two_targets_that_lead_to_one_database(server, db, daemon, table):
     """A job runs on the target that it names: they do not take it from each other."""
     other = daemon.target_settings("other")
-    other["url"] += ("&" if "?" in other["url"] else "?") + "connect_timeout=9"
+    other["url"] = server.url(db, tcp=True)
     daemon.settings["targets"].append(other)
     daemon.write_conf()
     daemon.ctl("reload", check=0)
@@ -95,52 +95,50 @@ def test_two_targets_that_lead_to_one_database(pg, db, daemon, table):
     daemon.submit(job, "--start")
     daemon.wait_done(job)
     assert daemon.log().count("claimed, epoch") == 1
-    assert_exactly_once(pg, db, ROWS)
+    assert_exactly_once(server, db, ROWS)
 
 
-def test_a_job_that_another_daemon_pauses_first_and_then_resumes(pg, db, daemon, table):
+def test_a_job_that_another_daemon_pauses_first_and_then_resumes(server, db, daemon, table):
     """Ours finds its own pause done already. It must let go, so that it can claim the job again later."""
     job = counted()
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 1)
-    with pg.connect(db, autocommit=False) as other:
-        other.cursor().execute("UPDATE backfill.job SET state = 'paused', epoch = epoch + 1, owner = NULL, owner_seen_at = NULL,"
-                               " paused_at = now()")
-        pg.sql(db, "REVOKE UPDATE ON t FROM backfill")
+    with server.connect(db, autocommit=False) as other:
+        execute(other, "UPDATE backfill.job SET state = 'paused', epoch = epoch + 1, owner = NULL, owner_seen_at = NULL, paused_at = now()")
+        server.sql(db, "REVOKE UPDATE ON t FROM backfill")
         wait_for(lambda: "pauses:" in daemon.log(), 10, "the pause")
         other.commit()
-    pg.sql(db, "GRANT UPDATE ON t TO backfill")
+    server.sql(db, "GRANT UPDATE ON t TO backfill")
     wait_for(lambda: "let go" in daemon.log(), 10, "the daemon to let go")
-    pg.sql(db, "UPDATE backfill.job SET state = 'running', epoch = epoch + 1;"
-               "UPDATE backfill.segment s SET epoch = j.epoch FROM backfill.job j WHERE j.id = s.job_id")
+    server.sql(db, "UPDATE backfill.job SET state = 'running', epoch = epoch + 1;"
+               "UPDATE backfill.segment SET epoch = (SELECT j.epoch FROM backfill.job j WHERE j.id = job_id)")
     daemon.wait_done(job)
 
 
-def test_a_stalled_daemon_in_mid_batch_blocks_the_site_for_3_s_at_most(pg, db, daemon, table):
+def test_a_stalled_daemon_in_mid_batch_blocks_the_site_for_3_s_at_most(server, db, daemon, table):
     """Its batch has locked the rows when the process stands still; the server ends the idle transaction."""
     job = counted(delay="200ms", time="5s")
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 1)
     first = (daemon.batches(job) + 1) * 100 + 1  # the batch after the next one: rows first … first + 99
-    with pg.connect(db, autocommit=False) as blocker:
+    with server.connect(db, autocommit=False) as blocker:
         # that batch waits in its UPDATE, on a row in its middle, until the daemon stands still
         execute(blocker, "SELECT 1 FROM t WHERE id = %s FOR UPDATE", (first + 50,))
-        wait_for(lambda: pg.sql(db, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = 'backfill'"
-                                " AND wait_event_type = 'Lock'"), 10, lambda: f"the batch to wait; log:\n{daemon.log()}")
+        wait_for(lambda: server.waits_for_lock(db), 10, lambda: f"the batch to wait; log:\n{daemon.log()}")
         daemon.sigstop()
         blocker.rollback()
     begin = time.monotonic()
-    with pg.connect(db) as site:
-        execute(site, "SET statement_timeout = '20s'")
+    with server.connect(db) as site:
+        execute(site, server.dialect.waits_at_most(20))
         execute(site, "UPDATE t SET note = 'site' WHERE id BETWEEN %s AND %s", (first, first + 99))
     blocked = time.monotonic() - begin
     daemon.sigcont()
     assert blocked <= 3, f"blocked for {blocked:.1f} s"
     daemon.wait_done(job)
-    assert_exactly_once(pg, db, ROWS)
+    assert_exactly_once(server, db, ROWS)
 
 
-def test_many_stalls(pg, db, daemon, table, make_daemon):
+def test_many_stalls(server, db, daemon, table, make_daemon):
     """Two daemons, one of them standing still in turn: nothing is done twice."""
     other = make_daemon("other").start()
     job = counted(delay="10ms")
@@ -153,7 +151,7 @@ def test_many_stalls(pg, db, daemon, table, make_daemon):
                  lambda: f"the other one to go on; log:\n{working.log()}")
         stalled.sigcont()
     daemon.wait_done(job)
-    assert_exactly_once(pg, db, ROWS)
+    assert_exactly_once(server, db, ROWS)
 
 
 def test_a_second_daemon_on_the_same_socket_is_refused(daemon, make_daemon):
@@ -172,51 +170,53 @@ def hold_of(daemon, job):
 
 
 @pytest.mark.parametrize("kind", ["open", "prepared"])
-def test_an_older_writer_is_waited_for_and_named(pg, db, daemon, table, kind):
+def test_an_older_writer_is_waited_for_and_named(server, db, daemon, table, kind):
     """Its row has a key below the frozen one and is committed after the start."""
     job = counted(delay="0ms", rows=1000)
     daemon.submit(job)
-    with pg.connect(db, autocommit=False) as writer:
-        execute(writer, "SET application_name = 'slow_checkout'")
-        execute(writer, "INSERT INTO t (id) VALUES (0), (-7)")
-        pid = writer.info.backend_pid
+    with server.connect(db, autocommit=False) as writer:
+        pid = server.backend_pid(writer)
         if kind == "prepared":
-            execute(writer, "PREPARE TRANSACTION 'gid_of_the_test'")
+            execute(writer, server.dialect.begin_to_prepare("gid_of_the_test"))
+        execute(writer, "INSERT INTO t (id) VALUES (0), (-7)")
+        if kind == "prepared":
+            execute(writer, server.dialect.prepare("gid_of_the_test"))
+            writer.close()
         daemon.ctl("start", job.id, check=0)
         reason = wait_for(lambda: hold_of(daemon, job), 10, lambda: f"a hold; {daemon.show(job)}")
         assert ("gid_of_the_test" if kind == "prepared" else str(pid)) in reason, reason
         holds_for(lambda: daemon.batches(job) == 0, 0.5, "no batch while the writer is open")
         if kind == "prepared":
-            pg.sql(db, "COMMIT PREPARED 'gid_of_the_test'")
+            server.sql(db, server.dialect.commit_prepared("gid_of_the_test"))
         else:
             writer.commit()
     daemon.wait_done(job)
-    assert pg.sql(db, "SELECT n FROM t WHERE id IN (0, -7)") == [(1,), (1,)]
-    assert_exactly_once(pg, db, ROWS)
+    assert server.sql(db, "SELECT n FROM t WHERE id IN (0, -7)") == [(1,), (1,)]
+    assert_exactly_once(server, db, ROWS)
 
 
-def test_a_writer_that_began_after_the_start_is_waited_for_if_its_key_is_below_the_end(pg, db, daemon, table):
+def test_a_writer_that_began_after_the_start_is_waited_for_if_its_key_is_below_the_end(server, db, daemon, table):
     """While the start waits, it takes an id; another one takes the next and commits: that is the end."""
     job = counted(delay="0ms", rows=1000)
     daemon.submit(job)
-    with pg.connect(db, autocommit=False) as older, pg.connect(db, autocommit=False) as younger:
+    with server.connect(db, autocommit=False) as older, server.connect(db, autocommit=False) as younger:
         execute(older, "INSERT INTO t (id) VALUES (0)")
         daemon.ctl("start", job.id, check=0)
         wait_for(lambda: hold_of(daemon, job), 10, lambda: f"a hold; {daemon.show(job)}")
         execute(younger, "INSERT INTO t (id) VALUES (%s)", (ROWS + 1,))
-        pg.sql(db, "INSERT INTO t (id) VALUES (%s)", (ROWS + 2,))
+        server.sql(db, "INSERT INTO t (id) VALUES (%s)", (ROWS + 2,))
         older.commit()
-        pid = str(younger.info.backend_pid)
+        pid = str(server.backend_pid(younger))
         wait_for(lambda: pid in (hold_of(daemon, job) or ""), 10, lambda: f"a hold that names {pid}; {daemon.show(job)}")
         younger.commit()
     daemon.wait_done(job)
-    assert_exactly_once(pg, db, ROWS + 2)
+    assert_exactly_once(server, db, ROWS + 2)
 
 
-def test_wait_for_writers_can_be_given_up(pg, db, daemon, table):
+def test_wait_for_writers_can_be_given_up(server, db, daemon, table):
     job = counted(delay="0ms", rows=1000)
     daemon.submit(job)
-    with pg.connect(db, autocommit=False) as writer:
+    with server.connect(db, autocommit=False) as writer:
         execute(writer, "INSERT INTO t (id) VALUES (0)")
         daemon.ctl("start", job.id, check=0)
         wait_for(lambda: hold_of(daemon, job), 10, "a hold")
@@ -225,54 +225,53 @@ def test_wait_for_writers_can_be_given_up(pg, db, daemon, table):
     assert "wait_for_writers=false" in str(daemon.ctl_json("events", job.id))
 
 
-def locked_row_is_named(pg, db, daemon, job):
+def locked_row_is_named(server, db, daemon, job):
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 1)  # a writer from before the start would be waited for
-    with pg.connect(db, autocommit=False) as writer:
+    with server.connect(db, autocommit=False) as writer:
         execute(writer, "UPDATE t SET note = 'mine' WHERE id = %s", (ROWS,))
-        pid = writer.info.backend_pid
+        pid = server.backend_pid(writer)
         reason = wait_for(lambda: (hold_of(daemon, job) or "") if f"pid {pid}" in (hold_of(daemon, job) or "") else None, 30,
                           lambda: f"a hold that names pid {pid}; {daemon.show(job)['throttle']}")
         assert "locked" in reason
         assert daemon.show(job)["batches"]["failed"] == 0
         writer.commit()
     daemon.wait_done(job)
-    assert_exactly_once(pg, db, ROWS)
+    assert_exactly_once(server, db, ROWS)
 
 
-def test_a_row_lock_of_the_application_is_waited_for_and_named(pg, db, daemon, table):
-    locked_row_is_named(pg, db, daemon, counted(time="50ms"))
+def test_a_row_lock_of_the_application_is_waited_for_and_named(server, db, daemon, table):
+    locked_row_is_named(server, db, daemon, counted(time="50ms"))
 
 
-def test_a_row_lock_that_the_batch_meets_late_is_named(pg, db, daemon, table):
-    locked_row_is_named(pg, db, daemon, increment(allow_triggers=True, batch={"rows": 500, "time": "400ms"}, where="(SELECT true FROM pg_sleep(0.05))"))
+def test_a_row_lock_that_the_batch_meets_late_is_named(server, db, daemon, table):
+    locked_row_is_named(server, db, daemon, increment(allow_triggers=True, batch={"rows": 500, "time": "400ms"}, where=server.dialect.slept(0.05)))
 
 
-def test_a_claim_does_not_end_a_session_that_only_has_the_former_one_s_pid(pg, db, daemon, table):
+def test_a_claim_does_not_end_a_session_that_only_has_the_former_one_s_pid(server, db, daemon, table):
     job = counted(delay="20ms")
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 1)
     daemon.kill9()
-    with pg.connect(db, "backfill") as other:
-        pg.sql(db, "UPDATE backfill.job SET backend_pid = %s", (other.info.backend_pid,))
+    with server.connect(db, "backfill") as other:
+        server.sql(db, "UPDATE backfill.job SET backend_pid = %s", (server.backend_pid(other),))
         daemon.start()
         daemon.wait_done(job)
         assert execute(other, "SELECT 1") == [(1,)]
 
 
 @pytest.mark.parametrize("fence", ["epoch = epoch + 1", "batch_id = batch_id + 1", "stopped = true"])
-def test_a_batch_whose_fence_is_raised_meanwhile_is_rolled_back(pg, db, daemon, table, fence):
+def test_a_batch_whose_fence_is_raised_meanwhile_is_rolled_back(server, db, daemon, table, fence):
     """It has read its range already, and waits for a row."""
     job = counted(delay="200ms", time="5s")
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 1)
-    with pg.connect(db, autocommit=False) as blocker:
+    with server.connect(db, autocommit=False) as blocker:
         execute(blocker, "SELECT 1 FROM t WHERE id = %s FOR UPDATE", ((daemon.batches(job) + 1) * 100 + 50,))
-        wait_for(lambda: pg.sql(db, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = 'backfill'"
-                                " AND wait_event_type = 'Lock'"), 10, lambda: f"the batch to wait; log:\n{daemon.log()}")
-        pg.sql(db, f"UPDATE backfill.segment SET {fence}")
+        wait_for(lambda: server.waits_for_lock(db), 10, lambda: f"the batch to wait; log:\n{daemon.log()}")
+        server.sql(db, f"UPDATE backfill.segment SET {fence}")
         blocker.rollback()
     wait_for(lambda: "the fence held a batch back" in daemon.log(), 10, lambda: f"the fence; log:\n{daemon.log()}")
-    pg.sql(db, "UPDATE backfill.segment SET stopped = false")
+    server.sql(db, "UPDATE backfill.segment SET stopped = false")
     daemon.wait_done(job)
-    assert_exactly_once(pg, db, ROWS)
+    assert_exactly_once(server, db, ROWS)

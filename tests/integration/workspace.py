@@ -12,7 +12,7 @@ import time
 
 from waiting import DeadlineExceeded, wait_for
 
-PROGRAMS = {"postgres", "initdb", "pg_ctl", "backfilld", "backfillctl", "psql", "pgbouncer"}
+PROGRAMS = {"mariadbd", "mysqld", "postgres", "initdb", "pg_ctl", "backfilld", "backfillctl", "psql", "pgbouncer"}
 QUIT_DEADLINE = 10
 CLOSE_DEADLINE = 60
 

@@ -3,45 +3,38 @@
 import random
 import threading
 
-import psycopg2
-
-from server import CONNECTION_IS_GONE, SUPERUSER, WORKER, execute
+from server import WORKER, execute
 
 FIRST_NEW_ID = 10_000_000
 MOST_NEW_ROWS = 300  # each; a job that starts late walks them, too
 
 
-def create_counted_table(pg, db, rows):
+def create_counted_table(server, db, rows):
     """public.t (id, n, note); audit counts every change of n by key."""
-    pg.sql(db, f"""
-        CREATE TABLE public.t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, note text NOT NULL DEFAULT '');
-        INSERT INTO public.t (id) SELECT generate_series(1, {rows});
-        ANALYZE public.t;
+    server.sql(db, f"""
+        CREATE TABLE public.t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, note varchar(40) NOT NULL DEFAULT '');
+        INSERT INTO public.t (id) SELECT i FROM {server.dialect.series(1, rows)};
         GRANT SELECT, INSERT, UPDATE, DELETE ON public.t TO {WORKER}""")
-    create_audit(pg, db)
+    server.analyze(db, "public.t")
+    create_audit(server, db)
 
 
-def create_audit(pg, db, table="public.t", key="id"):
-    """The worker fires it, so the worker may insert. A job that writes `table` needs allow_triggers = true."""
-    pg.sql(db, f"""
-        CREATE TABLE public.audit (key text NOT NULL, old_n bigint, new_n bigint);
-        CREATE FUNCTION public.count_write() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            INSERT INTO public.audit VALUES (old.{key}::text, old.n, new.n);
-            RETURN NULL;
-        END $$;
-        CREATE TRIGGER count_write AFTER UPDATE ON {table} FOR EACH ROW WHEN (old.n IS DISTINCT FROM new.n)
-            EXECUTE FUNCTION public.count_write();
-        GRANT INSERT ON public.audit TO {WORKER}""")
+def create_audit(server, db, table="public.t", key="id"):
+    """A job that writes `table` needs allow_triggers = true."""
+    server.sql(db, f"""
+        CREATE TABLE public.audit (row_key varchar(100) NOT NULL, old_n bigint, new_n bigint);
+        CREATE INDEX audit_row_key ON public.audit (row_key);
+        {server.dialect.after("UPDATE", table, server.dialect.differ("old.n", "new.n"),
+                              f"INSERT INTO public.audit VALUES (old.{key}, old.n, new.n)")}""")
 
 
-def assert_exactly_once(pg, db, rows, table="public.t"):
+def assert_exactly_once(server, db, rows, table="public.t"):
     """Each of the keys 1 … rows that still exists was written once, and nothing was written twice."""
-    pg.sql(db, f"ANALYZE public.audit; ANALYZE {table}")  # without, the server compares each row with each
-    doubled = pg.sql(db, "SELECT key, count(*) FROM public.audit GROUP BY key HAVING count(*) > 1 ORDER BY 1 LIMIT 10")
-    lost = pg.sql(db, f"SELECT id FROM {table} t WHERE id <= {rows} AND n <> 1 ORDER BY id LIMIT 10")
-    uncounted = pg.sql(db, f"SELECT id FROM {table} t WHERE id <= {rows} AND NOT EXISTS"
-                       " (SELECT FROM public.audit a WHERE a.key = t.id::text) ORDER BY id LIMIT 10")
+    server.analyze(db, "public.audit", table)  # without, the server compares each row with each
+    doubled = server.sql(db, "SELECT row_key, count(*) FROM public.audit GROUP BY row_key HAVING count(*) > 1 ORDER BY 1 LIMIT 10")
+    lost = server.sql(db, f"SELECT id FROM {table} t WHERE id <= {rows} AND n <> 1 ORDER BY id LIMIT 10")
+    uncounted = server.sql(db, f"SELECT id FROM {table} t WHERE id <= {rows} AND NOT EXISTS"
+                           " (SELECT 1 FROM public.audit a WHERE a.row_key = concat(t.id, '')) ORDER BY id LIMIT 10")
     assert (doubled, lost, uncounted) == ([], [], []), f"doubled {doubled}, lost {lost}, without audit {uncounted}"
 
 
@@ -49,8 +42,8 @@ class Writers:
     """Threads that insert rows of their own, delete some of them, and update another column of everyone's rows. With
     `patient` they outlive the server."""
 
-    def __init__(self, pg, db, rows, seed=0, threads=2, pause=0.002, patient=False):
-        self.pg, self.db, self.rows, self.pause, self.patient = pg, db, rows, pause, patient
+    def __init__(self, server, db, rows, seed=0, threads=2, pause=0.002, patient=False):
+        self.server, self.db, self.rows, self.pause, self.patient = server, db, rows, pause, patient
         self.errors, self.statements = [], 0
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(seed * 100 + i, i), daemon=True) for i in range(threads)]
@@ -72,12 +65,12 @@ class Writers:
         writer = Writer(random.Random(seed), FIRST_NEW_ID * (number + 1), self.rows)
         while not self._stop.is_set():
             try:
-                with self.pg.connect(self.db, SUPERUSER) as connection:
+                with self.server.connect(self.db) as connection:
                     while not self._stop.wait(self.pause):
                         writer.write(connection)
                         self.statements += 1
-            except psycopg2.Error as error:
-                if not self.patient or error.pgcode not in CONNECTION_IS_GONE:
+            except self.server.Error as error:
+                if not self.patient or not self.server.is_gone(error):
                     return self.errors.append(error)
                 self._stop.wait(0.1)  # the server is down or starting: its own pace
             except Exception as error:  # reported by __exit__

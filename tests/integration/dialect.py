@@ -1,0 +1,165 @@
+"""Texts that differ between the engines, for tests that run on both; what both understand is written plainly in the test."""
+
+import json
+
+
+class PostgresDialect:
+    name = "postgresql"
+
+    @staticmethod
+    def quote(name):
+        return f'"{name}"'
+
+    @staticmethod
+    def series(first, last):
+        """For FROM: i is first … last."""
+        return f"generate_series({first}, {last}) i"
+
+    @staticmethod
+    def after(event, table, condition, statement):
+        """A trigger that runs the statement for each row where the condition holds; with its owner's rights, as MySQL's do."""
+        name = f"after_{event}_{table.replace('.', '_')}".lower()
+        return f"""CREATE FUNCTION public.{name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+            $$ BEGIN {statement}; RETURN NULL; END $$;
+            CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION public.{name}()"""
+
+    quiet = "SET session_replication_role = replica"  # a session whose changes those triggers are not to see
+
+    @staticmethod
+    def agree(table):
+        """A trigger that looks at each row before it is updated, and changes nothing."""
+        return f"""CREATE FUNCTION agree() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+            CREATE TRIGGER agree BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION agree()"""
+
+    @staticmethod
+    def differ(one, other):
+        """NULL or not."""
+        return f"{one} IS DISTINCT FROM {other}"
+
+    @staticmethod
+    def first_of(keys):
+        """The first element of the control tables' keys, a whole number."""
+        return f"({keys}::jsonb ->> 0)::bigint"
+
+    @staticmethod
+    def array(value):
+        """A list of the texts of backfill.kept."""
+        return value
+
+    @staticmethod
+    def slept(seconds):
+        """True after a sleep, once a statement."""
+        return f"(SELECT true FROM pg_sleep({seconds}))"
+
+    @staticmethod
+    def waits_at_most(seconds):
+        """For a session's locks."""
+        return f"SET statement_timeout = '{seconds}s'"
+
+    # --- a transaction that is prepared: it begins as that, and belongs to no session once that is closed ---
+
+    @staticmethod
+    def begin_to_prepare(gid):
+        return "SELECT 1"
+
+    @staticmethod
+    def prepare(gid):
+        return f"PREPARE TRANSACTION '{gid}'"
+
+    @staticmethod
+    def commit_prepared(gid):
+        return f"COMMIT PREPARED '{gid}'"
+
+    # --- tables ---
+
+    @staticmethod
+    def drop_primary_key(table):
+        return f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey"
+
+    @staticmethod
+    def ranges(table, column, partitions):
+        """The end of CREATE TABLE. {name: (first, behind the last)}, ascending; None for the rest."""
+        parts = [f"CREATE TABLE {name} PARTITION OF {table} " + ("FOR VALUES FROM (%d) TO (%d)" % bounds if bounds else "DEFAULT")
+                 for name, bounds in partitions.items()]
+        return "; ".join([f"PARTITION BY RANGE ({column})", *parts])
+
+    @staticmethod
+    def add_range(table, name, first, behind):
+        return f"CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ({first}) TO ({behind})"
+
+    @staticmethod
+    def drop_partition(table, name):
+        return f"DROP TABLE {name}"
+
+
+class MySQLDialect:
+    name = "mysql"  # of both its servers
+
+    @staticmethod
+    def quote(name):
+        return f"`{name}`"
+
+    @staticmethod
+    def series(first, last):
+        return (f"(WITH RECURSIVE numbers AS (SELECT CAST({first} AS signed) AS i UNION ALL SELECT i + 1 FROM numbers WHERE i < {last})"
+                f" SELECT i FROM numbers WHERE i <= {last}) i")
+
+    @staticmethod
+    def after(event, table, condition, statement):
+        name = f"after_{event}_{table.replace('.', '_')}".lower()
+        return f"CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW IF @quiet IS NULL AND ({condition}) THEN {statement}; END IF"
+
+    quiet = "SET @quiet = 1"
+
+    @staticmethod
+    def agree(table):
+        return f"CREATE TRIGGER agree BEFORE UPDATE ON {table} FOR EACH ROW SET @agreed = OLD.id"
+
+    @staticmethod
+    def differ(one, other):
+        return f"NOT ({one} <=> {other})"
+
+    @staticmethod
+    def first_of(keys):
+        return f"CAST(json_value({keys}, '$[0]') AS signed)"
+
+    @staticmethod
+    def array(value):
+        return None if value is None else json.loads(value)
+
+    @staticmethod
+    def slept(seconds):
+        return f"(SELECT s = 0 FROM (SELECT sleep({seconds}) AS s LIMIT 1) d)"
+
+    @staticmethod
+    def waits_at_most(seconds):
+        return f"SET innodb_lock_wait_timeout = {seconds}"
+
+    @staticmethod
+    def begin_to_prepare(gid):
+        return f"XA START '{gid}'"
+
+    @staticmethod
+    def prepare(gid):
+        return f"XA END '{gid}'; XA PREPARE '{gid}'"
+
+    @staticmethod
+    def commit_prepared(gid):
+        return f"XA COMMIT '{gid}'"
+
+    @staticmethod
+    def drop_primary_key(table):
+        return f"ALTER TABLE {table} DROP PRIMARY KEY"
+
+    @staticmethod
+    def ranges(table, column, partitions):
+        parts = [f"PARTITION {name} VALUES LESS THAN " + (f"({bounds[1]})" if bounds else "MAXVALUE") for name, bounds in partitions.items()]
+        return f"PARTITION BY RANGE ({column}) ({', '.join(parts)})"
+
+    @staticmethod
+    def add_range(table, name, first, behind):
+        return f"ALTER TABLE {table} ADD PARTITION (PARTITION {name} VALUES LESS THAN ({behind}))"
+
+    @staticmethod
+    def drop_partition(table, name):
+        return f"ALTER TABLE {table} DROP PARTITION {name}"

@@ -1,0 +1,335 @@
+"""A private MariaDB or MySQL primary with one replica that follows it by GTID. BACKFILLD_MYSQL_BIN names the folder of another
+mariadbd or mysqld than the installed one."""
+
+import contextlib
+import functools
+import os
+import re
+import shutil
+import signal
+import subprocess
+from urllib.parse import quote
+
+import pymysql
+import pymysql.cursors
+from pymysql.constants import CLIENT
+
+from dialect import MySQLDialect
+from server import OWNER, START_DEADLINE, WORKER, Instance, Server, execute, own_directory, run, as_server_user
+from waiting import wait_for
+
+SUPERUSER, REPLICATOR = "root", "repl"
+STOP_DEADLINE = 30
+SOCKET_PATH_MOST = 107
+# The server went, is going or is not there yet, or has ended the connection; 0 is pymysql's own, for one that it has lost before.
+CONNECTION_IS_GONE = (0, 1053, 1927, 2002, 2003, 2006, 2013, 2055, 4031)
+SYSTEM_DATABASES = ("mysql", "sys", "performance_schema", "information_schema")
+PUBLIC = "public"  # what a test's first database is called: public.t is a name on both engines then
+
+# Nothing waits for the disk: what a killed server has written, the kernel keeps.
+OPTIONS = """
+bind-address=127.0.0.1
+skip-name-resolve
+default-time-zone=+00:00
+character-set-server=utf8mb4
+max-connections=200
+log-bin=binlog
+relay-log=relay
+sync-binlog=0
+innodb-flush-log-at-trx-commit=2
+innodb-flush-method=nosync
+innodb-buffer-pool-size=64M
+"""
+MARIADB_OPTIONS = """
+debug-no-sync
+innodb-log-file-size=32M
+binlog-format=ROW
+log-slave-updates=ON
+gtid-strict-mode=ON
+max-recursive-iterations=4294967295
+"""
+MYSQL_OPTIONS = """
+innodb-redo-log-capacity=64M
+gtid-mode=ON
+enforce-gtid-consistency=ON
+secure-file-priv=NULL
+mysqlx=OFF
+cte-max-recursion-depth=4294967295
+"""
+
+
+def server_program():
+    """Of the server that BACKFILLD_MYSQL_BIN names, or else the installed one."""
+    folder = os.environ.get("BACKFILLD_MYSQL_BIN")
+    for name in ("mariadbd", "mysqld"):
+        found = shutil.which(name, path=folder or os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+        if found:
+            return os.path.realpath(found)
+    raise AssertionError(f"no mariadbd and no mysqld in {folder or 'PATH'}")
+
+
+@functools.lru_cache(maxsize=None)
+def is_mariadb():
+    version = subprocess.run([server_program(), "--no-defaults", "--version"], check=True, capture_output=True, text=True).stdout
+    return "MariaDB" in version
+
+
+def shared_files():
+    """The folder with messages, charsets and, of MariaDB, the system tables' definitions."""
+    prefix = os.path.dirname(os.path.dirname(server_program()))
+    return next(path for path in (os.path.join(prefix, "share", name) for name in ("mariadb", "mysql"))
+                if os.path.isdir(os.path.join(path, "charsets")))
+
+
+def options(text):
+    return ["--" + line for line in text.split()]
+
+
+def common_options(data):
+    shared = shared_files()
+    return ["--no-defaults", f"--basedir={os.path.dirname(os.path.dirname(server_program()))}", f"--datadir={data}",
+            f"--tmpdir={os.path.dirname(data)}", f"--lc-messages-dir={shared}", f"--character-sets-dir={shared}/charsets",
+            *options(OPTIONS), *options(MARIADB_OPTIONS if is_mariadb() else MYSQL_OPTIONS)]
+
+
+def system_tables():
+    """What mariadb-install-db feeds to the server, which has to be installed where that looks."""
+    yield "CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n"
+    found = os.listdir(shared_files())
+    for name in ("system_tables.sql", "performance_tables.sql", "system_tables_data.sql", "maria_add_gis_sp_bootstrap.sql", "sys_schema.sql"):
+        file = next(one for one in found if one in (name, "mysql_" + name, "mariadb_" + name))
+        with open(os.path.join(shared_files(), file)) as f:
+            yield f.read()
+
+
+class LastResult(pymysql.cursors.Cursor):
+    """Of several statements, fetches what the last one gave."""
+
+    def execute(self, query, args=None):
+        affected = super().execute(query, args)
+        while self.nextset():
+            pass
+        return affected
+
+
+class MySQLInstance(Instance):
+    """One mariadbd or mysqld."""
+
+    def __init__(self, name, directory):
+        super().__init__(name, directory)
+        self.socket = os.path.join(directory, name + ".sock")
+        assert len(self.socket) <= SOCKET_PATH_MOST, self.socket
+        self.server_id = {"primary": 1, "replica": 2}[name]
+        self.process = None
+
+    def initialise(self):
+        command, script = [server_program(), *common_options(own_directory(self.data)), "--skip-log-bin"], None
+        if is_mariadb():
+            command += ["--bootstrap", "--skip-grant-tables", "--silent-startup"]
+            script = "".join(system_tables())
+        else:
+            command += ["--initialize-insecure"]
+        run(command, input=script)
+
+    def launch(self):
+        assert not self.running()
+        command = [server_program(), *common_options(self.data), f"--socket={self.socket}", f"--port={self.port}",
+                   f"--pid-file={self.data}/pid", f"--server-id={self.server_id}"]
+        if self.name == "replica":
+            command += ["--read-only"] if is_mariadb() else ["--read-only", "--super-read-only"]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(as_server_user(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                                            start_new_session=True)
+
+    def wait_up(self):
+        def answers():
+            assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}:\n{self.log_text()[-6000:]}"
+            with contextlib.suppress(pymysql.Error):
+                pymysql.connect(unix_socket=self.socket, user=SUPERUSER).close()
+                return True
+        wait_for(answers, START_DEADLINE, lambda: f"{self.name} to answer:\n{self.log_text()[-6000:]}")
+
+    def start(self):
+        self.launch()
+        self.wait_up()
+
+    def stop(self, mode="fast"):
+        """fast: SIGTERM. immediate: kill -9."""
+        self.unfreeze()
+        self.process.send_signal({"fast": signal.SIGTERM, "immediate": signal.SIGKILL}[mode])
+        self.process.wait(STOP_DEADLINE)
+
+    def pid(self):
+        return self.process.pid if self.process is not None and self.process.poll() is None else None
+
+
+class MySQLServer(Server):
+    superuser, system = SUPERUSER, "mysql"
+    Instance, Error = MySQLInstance, pymysql.Error
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.engine = "mariadb" if is_mariadb() else "mysql"
+        self.dialect = MySQLDialect
+
+    def create(self):
+        self.primary.initialise()
+        self.copy_to_replica()
+        for instance in (self.primary, self.replica):
+            instance.launch()
+        for instance in (self.primary, self.replica):
+            instance.wait_up()
+        for role in (OWNER, WORKER, REPLICATOR):
+            self.sql(self.system, f"CREATE USER {role}")
+        self.sql(self.system, f"GRANT REPLICATION SLAVE ON *.* TO {REPLICATOR}")
+        self.grant_roles()
+        self.follow_primary()
+        self.wait_replica_streams()
+
+    def copy_to_replica(self):
+        super().copy_to_replica()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.replica.data, "auto.cnf"))  # MySQL's server_uuid
+
+    def grant_roles(self):
+        """What the documentation asks for, and nothing that a test has granted."""
+        self.sql(self.system, f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {OWNER}, {WORKER}")
+        self.sql(self.system, f"GRANT ALL ON backfill.* TO {OWNER} WITH GRANT OPTION")
+        self.sql(self.system, f"GRANT PROCESS, {'REPLICA MONITOR' if is_mariadb() else 'REPLICATION CLIENT, XA_RECOVER_ADMIN'} ON *.* TO {WORKER}")
+
+    def follow_primary(self):
+        way = f"_HOST = '127.0.0.1', {{0}}_PORT = {self.primary.port}, {{0}}_USER = '{REPLICATOR}', {{0}}_CONNECT_RETRY = 1, {{0}}_SSL = 0"
+        if is_mariadb():
+            self.sql(self.system, f"CHANGE MASTER TO MASTER{way}, MASTER_USE_GTID = slave_pos".format("MASTER"), replica=True)
+        else:
+            self.sql(self.system, f"CHANGE REPLICATION SOURCE TO SOURCE{way}, SOURCE_RETRY_COUNT = 0, SOURCE_AUTO_POSITION = 1".format("SOURCE"), replica=True)
+        self.sql(self.system, "START REPLICA", replica=True)
+
+    # --- connections ---
+
+    def url(self, db, role=WORKER, replica=False, tcp=False):
+        instance = self.replica if replica else self.primary
+        if tcp:
+            return f"mysql://{role}@127.0.0.1:{instance.port}/{db}"
+        return f"mysql://{role}@localhost/{db}?unix_socket={quote(instance.socket)}"
+
+    def open(self, db, role=SUPERUSER, replica=False, autocommit=True):
+        return pymysql.connect(unix_socket=(self.replica if replica else self.primary).socket, user=role, database=db,
+                               autocommit=autocommit, connect_timeout=10, client_flag=CLIENT.MULTI_STATEMENTS, cursorclass=LastResult,
+                               program_name="tests")
+
+    def is_open(self, connection):
+        return connection.open
+
+    def is_gone(self, error):
+        """The connection, and not only what was asked."""
+        return not error.args or error.args[0] in CONNECTION_IS_GONE
+
+    def backend_pid(self, connection):
+        return connection.thread_id()
+
+    def version_text(self):
+        """15.14 on PostgreSQL; here: MariaDB 10.11.14, MySQL 9.7.0."""
+        number = re.match(r"[0-9.]+", self.value(self.system, "SELECT version()"))[0]
+        return f"{'MariaDB' if is_mariadb() else 'MySQL'} {number}"
+
+    # --- databases ---
+
+    def create_database(self, prefix=None):
+        """The control tables are one set a server: a second database is for what does not need its own."""
+        self._databases += 1
+        name = f"{prefix}{self._databases}" if prefix else PUBLIC
+        self.sql(self.system, f"CREATE DATABASE {name}")
+        self.sql(self.system, f"GRANT SHOW VIEW ON {name}.* TO {OWNER}, {WORKER}")  # who may do nothing in it can't enter it
+        return name
+
+    def drop_database(self, name):
+        """Nobody may be in it, nor own a prepared transaction that has locked its tables. With a test's first database goes
+        all that it has made, the control tables too."""
+        self.forget_connections(name)
+        gone = tuple(one for one, in self.sql(self.system, "SHOW DATABASES") if one not in SYSTEM_DATABASES) if name == PUBLIC else (name,)
+        for gtrid_length, bqual_length, data in (row[1:] for row in self.sql(self.system, "XA RECOVER")):
+            self.sql(self.system, "XA ROLLBACK %s, %s", (data[:gtrid_length], data[gtrid_length:gtrid_length + bqual_length]))
+        self._kill(self.sql(self.system, "SELECT id FROM information_schema.processlist WHERE db IN %s", (gone,)))
+        for one in gone:
+            self.sql(self.system, f"DROP DATABASE IF EXISTS `{one}`")
+        self.grant_roles()
+        self.wait_replica_is_current()
+
+    def analyze(self, db, *tables):
+        """All of them, if none is named. It would commit a transaction of `sql`'s."""
+        if not tables:
+            tables = [f"`{name}`" for name, in self.sql(db, "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
+                                                        " AND table_type = 'BASE TABLE'", (db,))]
+        if tables:
+            with self.connect(db) as connection:
+                execute(connection, f"ANALYZE TABLE {', '.join(tables)}")
+
+    def grant_on_all_tables(self, db, privileges, role=WORKER):
+        self.sql(db, f"GRANT {privileges} ON {db}.* TO {role}")
+
+    def run_script(self, db, script, role):
+        """As the engine's own client runs it."""
+        run(["mariadb", "--no-defaults", "-S", self.primary.socket, "-u", role, db], input=script)
+
+    # --- the replica ---
+
+    def replica_threads(self):
+        """{"IO": "Yes", "SQL": "Yes"}, and what they died of."""
+        with self.connect(self.system, replica=True) as connection, connection.cursor(pymysql.cursors.DictCursor) as cursor:
+            cursor.execute("SHOW REPLICA STATUS")
+            (status,) = cursor.fetchall()
+        return ({thread: next(value for name, value in status.items() if name.endswith(f"_{thread}_Running")) for thread in ("IO", "SQL")},
+                status["Last_IO_Error"] + status["Last_SQL_Error"])
+
+    def wait_replica_streams(self, deadline=30):
+        wait_for(lambda: self.replica_threads()[0] == {"IO": "Yes", "SQL": "Yes"}, deadline,
+                 lambda: f"the replica to stream; {self.replica_threads()}")
+
+    def wait_replica_is_current(self, deadline=30):
+        if is_mariadb():
+            position, wait = "SELECT @@gtid_binlog_pos", "SELECT master_gtid_wait(%s, %s)"
+        else:
+            position, wait = "SELECT @@gtid_executed", "SELECT wait_for_executed_gtid_set(%s, %s)"
+        position = self.value(self.system, position)
+        assert self.value(self.system, wait, (position, deadline), replica=True) == 0, f"after {deadline} s the replica is not at {position}"
+
+    def replay_is_paused(self):
+        return self.replica_threads()[0]["SQL"] != "Yes"
+
+    def pause_replay(self):
+        self.sql(self.system, "STOP REPLICA SQL_THREAD", replica=True)
+
+    def resume_replay(self):
+        self.sql(self.system, "START REPLICA", replica=True)
+
+    # --- backends ---
+
+    def _kill(self, rows):
+        """How many there were to end. They go when they notice."""
+        ended = 0
+        for pid, in rows:
+            with contextlib.suppress(pymysql.Error):  # gone already
+                self.sql(self.system, f"KILL {pid}")
+                ended += 1
+        return ended
+
+    def terminate_backends_of(self, db, role=WORKER):
+        return self._kill(self.sql(self.system, "SELECT id FROM information_schema.processlist WHERE db = %s AND user = %s", (db, role)))
+
+    def _count_backends(self, db, role, condition):
+        return self.value(self.system, f"SELECT count(*) FROM information_schema.processlist WHERE db = %s AND user = %s AND {condition}",
+                          (db, role))
+
+    def count_backends_of(self, db, role=WORKER):
+        return self._count_backends(db, role, "true")
+
+    def waits_for_lock(self, db, role=WORKER):
+        """Somebody waits for a row while the role is at work, or the role waits for a table. Not by information_schema.innodb_trx:
+        for who asks more often than every 100 ms it never changes."""
+        status = "information_schema" if is_mariadb() else "performance_schema"
+        return self._count_backends(db, role, f"""command <> 'Sleep' AND (state LIKE 'Waiting for %% lock' OR
+            (SELECT variable_value FROM {status}.global_status WHERE variable_name = 'Innodb_row_lock_current_waits') > 0)""") > 0
+
+    def sleeps(self, db, role=WORKER):
+        return self._count_backends(db, role, "state = 'User sleep'") > 0
