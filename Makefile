@@ -55,6 +55,7 @@ DAEMON_SRC := \
 	daemon/base/log.c \
 	daemon/base/notify.c \
 	daemon/daemon.c \
+	daemon/engine/connecting.c \
 	daemon/engine/dialect_postgres.c \
 	daemon/engine/engine.c \
 	daemon/engine/explain.c \
