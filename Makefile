@@ -10,7 +10,7 @@ DESTDIR ?=
 PKG_CONFIG ?= pkg-config
 
 LIBS_COMMON := jansson libconfig libcrypto libprotobuf-c
-LIBS_DAEMON := libpq libsystemd
+LIBS_DAEMON := libpq libmariadb libsystemd
 CPPFLAGS += -I. -D_GNU_SOURCE $(if $(FAILPOINTS),-DBACKFILLD_FAILPOINTS=1)
 CFLAGS ?= -O2 -g
 override CFLAGS += -std=c17 -fstack-protector-strong -Wall -Wextra -Wshadow -Wstrict-prototypes \
@@ -55,10 +55,18 @@ DAEMON_SRC := \
 	daemon/base/log.c \
 	daemon/base/notify.c \
 	daemon/daemon.c \
+	daemon/engine/connecting.c \
 	daemon/engine/dialect_postgres.c \
 	daemon/engine/engine.c \
 	daemon/engine/explain.c \
 	daemon/engine/link.c \
+	daemon/engine/mysql.c \
+	daemon/engine/mysql_connect.c \
+	daemon/engine/mysql_error.c \
+	daemon/engine/mysql_prepared.c \
+	daemon/engine/mysql_session.c \
+	daemon/engine/mysql_text.c \
+	daemon/engine/mysql_url.c \
 	daemon/engine/postgres.c \
 	daemon/engine/postgres_connect.c \
 	daemon/engine/postgres_error.c \

@@ -5,10 +5,11 @@ set -eu
 
 packages='
 gcc clang libclang-rt-14-dev libc6-dev make pkg-config binutils git
-libpq-dev libev-dev libconfig-dev libsystemd-dev libjansson-dev libpg-query-dev libprotobuf-c-dev libssl-dev
+libpq-dev libmariadb-dev libev-dev libconfig-dev libsystemd-dev libjansson-dev libpg-query-dev libprotobuf-c-dev libssl-dev
 uthash-dev libcmocka-dev
 postgresql-15 postgresql-client-15 pgbouncer
-python3 python3-pytest python3-pytest-xdist python3-psycopg2
+mariadb-server-core mariadb-client-core
+python3 python3-pytest python3-pytest-xdist python3-psycopg2 python3-pymysql
 openssl clang-format clang-tidy cppcheck shellcheck gcovr scdoc socat procps util-linux
 '
 

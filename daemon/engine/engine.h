@@ -77,6 +77,7 @@ struct engine_statement {
 	const char *const *params;
 	size_t nparams;
 	bool repeated; /* in a flight: the same text comes again on this connection, and may be kept parsed in its session */
+	bool strict;   /* in a flight: a warning is an error, ENGINE_ERROR_DATA. Servers whose warnings are mere news have none */
 };
 
 /* A connection being made. */
@@ -135,6 +136,6 @@ void engine_on_lost(struct engine_conn *conn, engine_lost_fn *fn, void *context)
 int64_t engine_backend_pid(const struct engine_conn *conn);
 const char *engine_peer(const struct engine_conn *conn);
 
-extern const struct engine engine_postgres;
+extern const struct engine engine_postgres, engine_mysql;
 
 #endif

@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/text.h"
 #include "daemon/base/log.h"
+#include "daemon/engine/connecting.h"
 #include "daemon/engine/dialect.h"
 #include "daemon/engine/postgres_prepared.h"
 
@@ -473,7 +474,7 @@ const struct engine engine_postgres = {
 	.url_scheme = "postgresql://",
 	.dialect = &dialect_postgres,
 	.connect = postgres_connect,
-	.connect_abandon = postgres_connect_abandon,
+	.connect_abandon = connecting_abandon,
 	.execute = execute,
 	.fly = fly,
 	.close = close_conn,

@@ -21,7 +21,6 @@ const char *postgres_url_option(const PQconninfoOption *options, const char *key
 
 struct engine_connecting *postgres_connect(struct ev_loop *loop, const char *url, const struct engine_connect_options *options,
                                            engine_connected_fn *fn, void *context);
-void postgres_connect_abandon(struct engine_connecting *connecting);
 
 /* postgres.c: a connection around an established session, which it owns from now on. */
 struct engine_conn *postgres_conn_new(struct ev_loop *loop, PGconn *pg);

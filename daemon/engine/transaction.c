@@ -244,8 +244,11 @@ static void reach_all(const struct transaction *t, const char *point) {
 }
 
 static struct engine_statement to_send(const struct statement *s) {
-	return (struct engine_statement){
-		.sql = s->sql, .params = (const char *const *)s->params, .nparams = s->nparams, .repeated = s->repeated};
+	return (struct engine_statement){.sql = s->sql,
+	                                 .params = (const char *const *)s->params,
+	                                 .nparams = s->nparams,
+	                                 .repeated = s->repeated,
+	                                 .strict = s->strict};
 }
 
 static void send_flight(struct transaction *t) {
@@ -258,7 +261,7 @@ static void send_flight(struct transaction *t) {
 	if (t->flight.commits)
 		all[count++] = (struct engine_statement){.sql = text(t, "commit")};
 	reach_all(t, "before");
-	if (t->flies)
+	if (t->flies || all[0].strict)
 		engine_fly(t->conn, all, count, t->timeout_ms, flown, t);
 	else
 		engine_execute(t->conn, all[0].sql, all[0].params, all[0].nparams, t->timeout_ms, answered, t);

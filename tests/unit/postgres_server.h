@@ -1,82 +1,18 @@
 /*
- * postgres_server.h: a PostgreSQL server of the test's own, in a temporary folder, that ends with the test whatever ends
- * it. For one test program to include: start_server and stop_server are cmocka's group set-up and tear-down.
+ * postgres_server.h: a PostgreSQL server of the test's own. For one test program to include: start_server and stop_server are
+ * cmocka's group set-up and tear-down.
  */
 #ifndef BACKFILLD_TEST_POSTGRES_SERVER_H
 #define BACKFILLD_TEST_POSTGRES_SERVER_H
 
-#include "common/mem.h"
+#include "tests/unit/private_server.h"
 
-#include <fcntl.h>
 #include <libpq-fe.h>
-#include <netinet/in.h>
-#include <pwd.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-static struct {
-	char dir[64];
-	char bindir[256];
-	int port;
-	pid_t pid;
-} server;
+static char bindir[256];
 
 static char *url(const char *user_at, const char *rest) {
 	return mem_printf("postgresql://%s127.0.0.1:%d/%s", user_at, server.port, rest);
-}
-
-/* Starts a program as a user that PostgreSQL accepts; it ends with us, whatever ends us. */
-static pid_t spawn(const char *const *arguments) {
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid > 0)
-		return pid;
-	const char *argv[40] = {"setpriv", "--pdeathsig=QUIT"};
-	size_t n = 2;
-	if (getuid() == 0) {
-		argv[n++] = "--reuid=postgres";
-		argv[n++] = "--regid=postgres";
-		argv[n++] = "--clear-groups";
-	}
-	while (*arguments != NULL)
-		argv[n++] = *arguments++;
-	int null = open("/dev/null", O_RDWR);
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	if (getenv("BACKFILLD_TEST_VERBOSE") == NULL)
-		dup2(null, STDERR_FILENO);
-	execvp("setpriv", (char *const *)argv);
-	_exit(127);
-}
-
-static void run(const char *const *arguments) {
-	int status;
-	pid_t pid = spawn(arguments);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
-
-/* A socket on 127.0.0.1: listening it is a server that never answers, closed it is a free port. */
-static int open_port(int *port) {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t length = sizeof address;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
-	assert_int_equal(listen(fd, 16), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-	*port = ntohs(address.sin_port);
-	return fd;
 }
 
 static void write_hba(const char *data) {
@@ -90,15 +26,15 @@ static void write_hba(const char *data) {
 static void find_bindir(void) {
 	const char *chosen = getenv("BACKFILLD_PG_BIN");
 	if (chosen != NULL) {
-		assert_true(strlen(chosen) < sizeof server.bindir);
-		strcpy(server.bindir, chosen);
+		assert_true(strlen(chosen) < sizeof bindir);
+		strcpy(bindir, chosen);
 		return;
 	}
 	FILE *f = popen("pg_config --bindir", "r");
 	assert_non_null(f);
-	assert_non_null(fgets(server.bindir, sizeof server.bindir, f));
+	assert_non_null(fgets(bindir, sizeof bindir, f));
 	assert_int_equal(pclose(f), 0);
-	server.bindir[strcspn(server.bindir, "\n")] = '\0';
+	bindir[strcspn(bindir, "\n")] = '\0';
 }
 
 /* Setting up goes over plain blocking libpq, so that the engine is not proved by itself. */
@@ -117,22 +53,15 @@ static char *ask(const char *sql) {
 static int start_server(void **state) {
 	(void)state;
 	find_bindir();
-	snprintf(server.dir, sizeof server.dir, "/tmp/backfilld-test-XXXXXX");
-	assert_non_null(mkdtemp(server.dir));
-	if (getuid() == 0) {
-		const struct passwd *owner = getpwnam("postgres");
-		assert_non_null(owner);
-		assert_int_equal(chown(server.dir, owner->pw_uid, owner->pw_gid), 0);
-	}
-	autofree char *data = mem_printf("%s/data", server.dir), *initdb = mem_printf("%s/initdb", server.bindir);
-	autofree char *postgres = mem_printf("%s/postgres", server.bindir);
+	make_dir();
+	autofree char *data = mem_printf("%s/data", server.dir), *initdb = mem_printf("%s/initdb", bindir);
+	autofree char *postgres = mem_printf("%s/postgres", bindir);
 	run((const char *const[]){initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync",
 	                          NULL});
 	write_hba(data);
 	close(open_port(&server.port));
 	autofree char *key = mem_printf("%s/server.key", data), *crt = mem_printf("%s/server.crt", data);
-	run((const char *const[]){"openssl", "req", "-new", "-x509", "-nodes", "-subj", "/CN=test", "-keyout", key, "-out", crt,
-	                          NULL});
+	make_certificate("test", key, crt);
 	autofree char *port = mem_printf("%d", server.port);
 	server.pid =
 		spawn((const char *const[]){postgres, "-D", data, "-p", port, "-k", server.dir, "-c", "listen_addresses=127.0.0.1", "-c",
@@ -151,13 +80,7 @@ static int start_server(void **state) {
 
 static int stop_server(void **state) {
 	(void)state;
-	if (server.pid > 0) {
-		kill(server.pid, SIGINT); /* fast shutdown; setpriv became the postmaster by exec */
-		waitpid(server.pid, NULL, 0);
-	}
-	if (server.dir[0] != '\0')
-		run((const char *const[]){"rm", "-rf", server.dir, NULL});
-	return 0;
+	return end_server(SIGINT);
 }
 
 #endif

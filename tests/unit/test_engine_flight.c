@@ -1,33 +1,6 @@
 /* test_engine_flight.c: several statements in one flight, against a real server. */
 #include "tests/unit/postgres_session.h"
 
-static struct engine_statement once(const char *sql) {
-	return (struct engine_statement){.sql = sql};
-}
-
-static struct engine_statement with(const char *sql, const char *const *value) {
-	return (struct engine_statement){.sql = sql, .params = value, .nparams = 1};
-}
-
-static struct engine_statement repeated(const char *sql) {
-	return (struct engine_statement){.sql = sql, .repeated = true};
-}
-
-static void begin_flight(struct session *s, const struct engine_statement *statements, size_t count, int timeout_ms) {
-	int before = s->answers;
-	engine_fly(s->conn, statements, count, timeout_ms, on_flown, s);
-	assert_int_equal(s->answers, before); /* never before it has returned */
-}
-
-static void fly(struct session *s, const struct engine_statement *statements, size_t count, const char *expected) {
-	int before = s->answers;
-	begin_flight(s, statements, count, 20000);
-	assert_true(wait_until(NULL, &s->answers, before + 1, 30));
-	run_loop(0.01);
-	assert_int_equal(s->answers, before + 1);
-	assert_string_equal(s->flown, expected);
-}
-
 static void flights_answer_for_each_statement(void **state) {
 	(void)state;
 	struct session s = {0};

@@ -1,8 +1,6 @@
 /* test_engine_postgres.c: the PostgreSQL engine against a real server of its own, in a temporary folder. */
 #include "tests/unit/postgres_session.h"
 
-#include <dirent.h>
-
 /* --- connecting --- */
 
 static void connects_and_says_where(void **state) {
@@ -38,17 +36,6 @@ static void connects_and_says_where(void **state) {
 	end(&s);
 }
 
-static void assert_connect_fails(char *target, enum error_code code, const char *words) {
-	struct session s = {0};
-	connect_to(&s, target);
-	assert_null(s.conn);
-	if (s.err.code != code || strstr(s.err.message, words) == NULL)
-		fail_msg("code %d, wanted %d and \"%s\": %s", (int)s.err.code, (int)code, words, s.err.message);
-	assert_null(strstr(s.err.message, "sesame"));
-	assert_null(strstr(s.err.hint, "sesame"));
-	assert_null(strchr(s.err.message, '\n'));
-}
-
 static void connect_failures_say_why_and_whether_to_try_again(void **state) {
 	(void)state;
 	int dead;
@@ -74,6 +61,7 @@ static void bad_urls_never_show_the_password(void **state) {
 	assert_connect_fails(mem_dup("postgresql://u:sesame@[::1]x/d"), ERROR_CONFIG, "cannot be read");
 	assert_connect_fails(mem_dup("postgresql://127.0.0.1:99999/d?user=x@y"), ERROR_CONFIG, "port");
 	struct error err;
+	assert_ptr_equal(engine_for_url("postgresql://u@h/d", &err), &engine_postgres);
 	assert_null(engine_for_url("oracle://u:sesame@h/d", &err));
 	assert_non_null(strstr(err.message, "oracle://"));
 	assert_non_null(strstr(err.hint, "postgresql://"));
@@ -82,26 +70,10 @@ static void bad_urls_never_show_the_password(void **state) {
 	assert_null(strstr(err.message, "sesame"));
 }
 
-struct beat {
-	ev_timer timer;
-	double last, longest;
-};
-
-static void beat(struct ev_loop *l, ev_timer *w, int revents) {
-	(void)l, (void)revents;
-	struct beat *b = w->data;
-	double now = ev_time();
-	if (now - b->last > b->longest)
-		b->longest = now - b->last;
-	b->last = now;
-}
-
 static double longest_gap_of_connecting_to(const char *target) {
-	struct beat b = {.last = ev_time()};
+	struct beat b = {0};
 	struct session s = {0};
-	ev_timer_init(&b.timer, beat, 0.005, 0.005);
-	b.timer.data = &b;
-	ev_timer_start(loop, &b.timer);
+	start_beat(&b);
 	begin_connect(&s, target, 2);
 	assert_true(wait_until(&s.connected, NULL, 0, 4));
 	ev_timer_stop(loop, &b.timer);
@@ -123,30 +95,6 @@ static void connecting_never_holds_the_loop(void **state) {
 	}
 	close(hole);
 	assert_true(best <= 0.05);
-}
-
-static int count_connect_threads(void) {
-	DIR *dir = opendir("/proc/self/task");
-	assert_non_null(dir);
-	int count = 0;
-	for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-		autofree char *path = mem_printf("/proc/self/task/%s/comm", entry->d_name);
-		char name[32] = "";
-		FILE *f = fopen(path, "r");
-		if (f == NULL) /* "..", or it has just ended */
-			continue;
-		count += fgets(name, sizeof name, f) != NULL && strcmp(name, "connect\n") == 0;
-		fclose(f);
-	}
-	closedir(dir);
-	return count;
-}
-
-static void assert_connect_threads_end(void) {
-	for (int i = 0; count_connect_threads() > 0; i++) {
-		assert_true(i < 100);
-		usleep(100000);
-	}
 }
 
 static void abandoned_threads_clean_up(void **state) {
@@ -222,13 +170,6 @@ static void several_statements_give_the_last_or_the_first_error(void **state) {
 	execute(&s, "select 'alive'");
 	assert_done(&s, "alive");
 	end(&s);
-}
-
-static void assert_refused(struct session *s, const char *sql, enum engine_error error, const char *sqlstate) {
-	execute(s, sql);
-	if (s->result.outcome != ENGINE_REFUSED || s->result.error != error || strcmp(s->result.sqlstate, sqlstate) != 0)
-		fail_msg("%s: outcome %d error %d sqlstate %s: %s", sql, (int)s->result.outcome, (int)s->result.error, s->result.sqlstate,
-		         s->message);
 }
 
 static void real_errors_have_their_class(void **state) {

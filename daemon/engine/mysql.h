@@ -1,0 +1,28 @@
+/* mysql.h: what the files of the MySQL and MariaDB engine share. Nobody else includes it. */
+#ifndef BACKFILLD_MYSQL_H
+#define BACKFILLD_MYSQL_H
+
+#include "daemon/engine/engine.h"
+
+#include <mysql.h>
+
+/* mysql_error.c: what server and library said, in our terms. */
+
+/* "Duplicate entry '1' for key 'PRIMARY' (1062)" */
+void mysql_message(char *out, size_t size, unsigned number, const char *message);
+enum engine_error mysql_classify(unsigned number, const char *sqlstate, const char *message);
+/* The connection is gone with this error, or can't be used any more. */
+bool mysql_means_lost(unsigned number);
+/* Can trying again help, or must someone change the configuration? Of a connection that was not made. */
+enum error_code mysql_connect_code(unsigned number, const char *message);
+
+/* mysql_connect.c */
+
+struct engine_connecting *mysql_engine_connect(struct ev_loop *loop, const char *url,
+                                               const struct engine_connect_options *options, engine_connected_fn *fn,
+                                               void *context);
+
+/* mysql.c: a connection around an established session, which it owns from now on. */
+struct engine_conn *mysql_conn_new(struct ev_loop *loop, MYSQL *mysql);
+
+#endif
