@@ -44,7 +44,8 @@ COMMON_SRC := \
 	common/mem.c \
 	common/rpc.c \
 	common/sqlcheck.c \
-	common/sqlcheck_where.c \
+	common/sqlcheck_postgres.c \
+	common/sqlcheck_postgres_where.c \
 	common/strbuf.c \
 	common/text.c
 

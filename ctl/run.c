@@ -73,7 +73,7 @@ static bool run_validate(const struct run *run, int *exit_code, struct error *er
 	struct jobfile *job = NULL;
 	if (!read_file(path, &text, err) || !jobfile_parse(text, file_name(path), &job, err))
 		return false;
-	bool ok = sqlcheck_job(job, err);
+	bool ok = sqlcheck_job(&sqlcheck_postgres, job, err);
 	if (!ok)
 		error_prefix(err, "%s", file_name(path));
 	if (ok && run->json) {

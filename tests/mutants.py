@@ -208,10 +208,10 @@ MUTANTS = {
     "a foreign table is not refused": ([(RULES, 'if (strcmp(kind, "r") != 0 &&', "if (kind[0] != 'f' && strcmp(kind, \"r\") != 0 &&")],
                                        ["unit/test_preflight"]),
     "any plan will do": ([(PREFLIGHT, "if (p->empty || is_bounded(p, &v))", "if (true || is_bounded(p, &v))")], ["unit/test_preflight"]),
-    **{f"a fragment may {what}": ([("common/sqlcheck.c", old, new)], ["unit/test_sqlcheck"]) for what, old, new in (
-        ("close what it did not open", "if (*depth == 0)", "if (*depth == 0)\n\t\t\treturn NULL;\n\t\tif (false)"),
-        ("have a ;", "case PG_QUERY__TOKEN__ASCII_59:", "case -59:"),
-        ("be of any length", "if (strlen(f->text) > MAX_FRAGMENT_BYTES)", "if (false)"))},
+    **{f"a fragment may {what}": ([(file, old, new)], ["unit/test_sqlcheck"]) for what, file, old, new in (
+        ("close what it did not open", "common/sqlcheck_postgres.c", "if (*depth == 0)", "if (*depth == 0)\n\t\t\treturn NULL;\n\t\tif (false)"),
+        ("have a ;", "common/sqlcheck_postgres.c", "case PG_QUERY__TOKEN__ASCII_59:", "case -59:"),
+        ("be of any length", "common/sqlcheck.c", "return strlen(f->text) <= MAX_FRAGMENT_BYTES", "return true"))},
     **{f"libconfig meets {what}": ([("common/keytable_scan.c", old, new)], ["unit/test_keytable"]) for what, old, new in (
         ("@include", "if (c == '@')", "if (false)"), ("\\x00", "if (strtol(byte, NULL, 16) == 0)", "if (false)"),
         ("33 bits", "if (!is_long && (value > INT32_MAX || value < INT32_MIN))", "if (false && is_long && value > 0)"),
