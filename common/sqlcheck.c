@@ -8,7 +8,7 @@
 
 enum { MAX_FRAGMENT_BYTES = 16 * 1024 };
 
-const struct sqlcheck_grammar *const sqlcheck_grammars[] = {&sqlcheck_postgres, NULL};
+const struct sqlcheck_grammar *const sqlcheck_grammars[] = {&sqlcheck_postgres, &sqlcheck_mysql, NULL};
 
 /* ---- Messages with a place ---- */
 
@@ -40,10 +40,10 @@ static bool check_length(const struct sqlcheck_fragment *f, struct error *err) {
 }
 
 static bool check_assignments(const struct sqlcheck_grammar *grammar, const char *key, const struct assignment *assignments,
-                              size_t count, struct error *err) {
+                              size_t count, const char *selected_from, struct error *err) {
 	for (size_t i = 0; i < count; i++) {
 		autofree char *name = mem_printf("%s.%s", key, assignments[i].column);
-		const struct sqlcheck_fragment f = {name, assignments[i].expr};
+		const struct sqlcheck_fragment f = {.key = name, .text = assignments[i].expr, .selected_from = selected_from};
 		if (!check_length(&f, err) || !grammar->expression(&f, err))
 			return false;
 	}
@@ -51,10 +51,10 @@ static bool check_assignments(const struct sqlcheck_grammar *grammar, const char
 }
 
 bool sqlcheck_job(const struct sqlcheck_grammar *grammar, const struct jobfile *job, struct error *err) {
-	if (!check_assignments(grammar, "set", job->set, job->nset, err) ||
-	    !check_assignments(grammar, "columns", job->columns, job->ncolumns, err))
+	if (!check_assignments(grammar, "set", job->set, job->nset, NULL, err) ||
+	    !check_assignments(grammar, "columns", job->columns, job->ncolumns, job->table, err))
 		return false;
-	const struct sqlcheck_fragment where = {"where", job->where};
+	const struct sqlcheck_fragment where = {.key = "where", .text = job->where};
 	if (job->where != NULL && (!check_length(&where, err) || !grammar->condition(&where, err)))
 		return false;
 	if (!sqlcheck_sweep(grammar, job, err))
@@ -95,7 +95,7 @@ bool sqlcheck_sweep(const struct sqlcheck_grammar *grammar, const struct jobfile
 
 bool sqlcheck_statement(const struct sqlcheck_grammar *grammar, const struct jobfile *job, struct sqlcheck_target *target,
                         struct error *err) {
-	const struct sqlcheck_fragment f = {"statement", job->statement};
+	const struct sqlcheck_fragment f = {.key = "statement", .text = job->statement};
 	return check_length(&f, err) && grammar->statement(job, target, err);
 }
 

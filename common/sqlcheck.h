@@ -16,6 +16,7 @@
 struct sqlcheck_fragment {
 	const char *key;
 	const char *text;
+	const char *selected_from; /* of an insert's columns: the table whose rows are to be one row each; NULL elsewhere */
 };
 
 /* What a statement writes to. */
@@ -45,6 +46,7 @@ struct sqlcheck_grammar {
 };
 
 extern const struct sqlcheck_grammar sqlcheck_postgres;
+extern const struct sqlcheck_grammar sqlcheck_mysql;
 extern const struct sqlcheck_grammar *const sqlcheck_grammars[]; /* ends with NULL */
 
 /* All fragments of the job: set, where, columns, statement. err->code ERROR_DATA, the message names the key (set.x). */

@@ -290,7 +290,7 @@ static bool find_range(const struct sqlcheck_fragment *f, const PgQuery__ScanRes
 }
 
 bool sqlcheck_find_range(const char *statement, struct sqlcheck_range *range, struct error *err) {
-	struct sqlcheck_fragment f = {"statement", statement};
+	struct sqlcheck_fragment f = {.key = "statement", .text = statement};
 	struct sqlcheck_range found = {0};
 	autoscan *scan = NULL;
 	if (!scan_tokens(&f, &scan, err) || !find_range(&f, scan, &found, err))
@@ -502,13 +502,13 @@ static void fill_target(const struct statement *s, struct sqlcheck_target *targe
 }
 
 static bool check_statement(const struct jobfile *job, struct sqlcheck_target *target, struct error *err) {
-	struct statement s = {.f = {"statement", job->statement}, .job = job};
+	struct statement s = {.f = {.key = "statement", .text = job->statement}, .job = job};
 	autoscan *scan = NULL;
 	if (!scan_tokens(&s.f, &scan, err) || !check_tokens(&s.f, scan, true, err) || !find_range(&s.f, scan, &s.range, err))
 		return false;
 	autofree char *sql =
 		mem_printf("%.*s%s%s", (int)s.range.offset, job->statement, marker, job->statement + s.range.offset + s.range.length);
-	struct sqlcheck_fragment marked = {"statement (with {range} filled in)", sql};
+	struct sqlcheck_fragment marked = {.key = "statement (with {range} filled in)", .text = sql};
 	autojson *tree = NULL;
 	if (!parse(&marked, sql, 0, &tree, err) || !check_command(&s, tree, err))
 		return false;
