@@ -8,7 +8,7 @@
 
 enum { MAX_FRAGMENT_BYTES = 16 * 1024 };
 
-const struct sqlcheck_grammar *const sqlcheck_grammars[] = {&sqlcheck_postgres, &sqlcheck_mysql, NULL};
+const struct sqlcheck_grammar *const sqlcheck_grammars[SQLCHECK_GRAMMARS] = {&sqlcheck_postgres, &sqlcheck_mysql};
 
 /* ---- Messages with a place ---- */
 

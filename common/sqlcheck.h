@@ -47,7 +47,8 @@ struct sqlcheck_grammar {
 
 extern const struct sqlcheck_grammar sqlcheck_postgres;
 extern const struct sqlcheck_grammar sqlcheck_mysql;
-extern const struct sqlcheck_grammar *const sqlcheck_grammars[]; /* ends with NULL */
+enum { SQLCHECK_GRAMMARS = 2 };
+extern const struct sqlcheck_grammar *const sqlcheck_grammars[SQLCHECK_GRAMMARS];
 
 /* All fragments of the job: set, where, columns, statement. err->code ERROR_DATA, the message names the key (set.x). */
 bool sqlcheck_job(const struct sqlcheck_grammar *grammar, const struct jobfile *job, struct error *err);

@@ -45,15 +45,20 @@ struct calls {
 	size_t subquery_end; /* of the outermost subquery that we are in, its closing bracket; 0 outside */
 };
 
-/* Whether a SELECT stands between the brackets themselves. In a list of unions the first may be in brackets of its own. */
-static bool is_subquery(const struct sqllex *lex, size_t open) {
+bool sqlcheck_mysql_brackets_have(const struct sqllex *lex, size_t open, const char *const words[]) {
 	for (size_t i = open + 1; i < lex->tokens[open].mate; i++) {
 		if (sqllex_is_kind(lex, i, SQLLEX_OPEN))
 			i = lex->tokens[i].mate;
-		else if (sqllex_is(lex, i, "SELECT") && !sqllex_is_member(lex, i))
+		else if (sqllex_is_one_of(lex, i, words) && !sqllex_is_member(lex, i))
 			return true;
 	}
 	return false;
+}
+
+/* In a list of unions the first SELECT may be in brackets of its own. */
+static bool is_subquery(const struct sqllex *lex, size_t open) {
+	static const char *const select[] = {"SELECT", NULL};
+	return sqlcheck_mysql_brackets_have(lex, open, select);
 }
 
 static bool is_name(const struct sqllex *lex, size_t i) {

@@ -11,6 +11,9 @@
  * brackets is passed over. */
 const char *sqlcheck_mysql_expression(const struct sqllex *lex, size_t from, size_t to, size_t *at);
 
+/* Whether one of the keywords stands between the brackets themselves, not in others inside. */
+bool sqlcheck_mysql_brackets_have(const struct sqllex *lex, size_t open, const char *const words[]);
+
 /* Of struct sqlcheck_grammar. */
 bool sqlcheck_mysql_demands_null(const char *where, const char *column);
 bool sqlcheck_mysql_reads(const char *where, const char *column);

@@ -98,8 +98,9 @@ static bool walk_name(struct walk *w) {
 	while (accept_kind(w, SQLLEX_DOT)) {
 		if (is(w, "*"))
 			return refuse(w, "`*` stands for several columns; one expression is asked for");
-		if (!is_name(w))
-			return refuse(w, w->i < w->to ? "a name is wanted behind the dot" : too_little);
+		/* With a blank before it, a keyword is one. */
+		if (!is_name(w) || !sqllex_is_member(w->lex, w->i))
+			return refuse(w, w->i < w->to ? "a name is wanted directly behind the dot" : too_little);
 		w->i++;
 	}
 	accept_brackets(w);

@@ -78,23 +78,16 @@ static bool is_column(const struct sqllex *lex, size_t i, const char *column) {
 	return !sqllex_is_one_of(lex, i, ambiguous) && (i == 0 || !sqllex_is_one_of(lex, i - 1, not_before));
 }
 
-static bool has_query(const struct sqllex *lex, size_t open) {
-	static const char *const queries[] = {"SELECT", "VALUES", "TABLE", "WITH", NULL};
-	for (size_t i = open + 1; i < lex->tokens[open].mate; i++)
-		if (sqllex_is_one_of(lex, i, queries))
-			return true;
-	return false;
-}
-
 /* column or table.column. Inside a subquery the name may be another table's. */
 bool sqlcheck_mysql_reads(const char *where, const char *column) {
+	static const char *const queries[] = {"SELECT", "VALUES", "TABLE", "WITH", NULL};
 	autosqllex lex;
 	size_t at;
 	const char *why;
 	if (!sqllex_mysql(where, &lex, &at, &why))
 		return false;
 	for (size_t i = 0; i < lex.count; i++) {
-		if (sqllex_is_kind(&lex, i, SQLLEX_OPEN) && has_query(&lex, i))
+		if (sqllex_is_kind(&lex, i, SQLLEX_OPEN) && sqlcheck_mysql_brackets_have(&lex, i, queries))
 			i = lex.tokens[i].mate;
 		else if (is_column(&lex, i, column))
 			return true;

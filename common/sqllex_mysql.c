@@ -167,7 +167,7 @@ static const char *forbidden(const char *text) {
 		return is_digit(text[1]) ? "parameters ($1) are not allowed; the range's keys are bound by backfilld itself"
 		                         : "a `$` may stand in quotes alone: servers differ in what it means";
 	case ':':
-		return text[1] == '=' ? "`:=` assigns to a variable" : "a character that no expression has";
+		return text[1] == '=' ? "`:=` assigns to a variable" : "a `:` is in no expression; a cast is CAST(… AS …)";
 	case '\\':
 		return "a `\\` outside of a literal is the client's, not SQL";
 	case '{':
