@@ -50,9 +50,25 @@ static bool check_assignments(const struct sqlcheck_grammar *grammar, const char
 	return true;
 }
 
+/* `expr` of a column sees the row as it was: in a server that assigns in turn nothing that is assigned before it. */
+static bool check_turns(const struct sqlcheck_grammar *grammar, const struct jobfile *job, struct error *err) {
+	for (size_t i = 0; i < job->nset && grammar->may_read != NULL; i++)
+		for (size_t before = 0; before < i; before++) {
+			if (!grammar->may_read(job->set[i].expr, job->table, job->set[before].column))
+				continue;
+			error_set(err, ERROR_DATA, "set.%s: reads %s, which has its new value by then: %s assign from left to right",
+			          job->set[i].column, job->set[before].column, grammar->servers);
+			return error_hint(err, "put %s before %s; a column of another table's with that name is written table.%s",
+			                  job->set[i].column, job->set[before].column, job->set[before].column);
+		}
+	return true;
+}
+
 bool sqlcheck_job(const struct sqlcheck_grammar *grammar, const struct jobfile *job, struct error *err) {
 	if (!check_assignments(grammar, "set", job->set, job->nset, NULL, err) ||
 	    !check_assignments(grammar, "columns", job->columns, job->ncolumns, job->table, err))
+		return false;
+	if (!check_turns(grammar, job, err))
 		return false;
 	const struct sqlcheck_fragment where = {.key = "where", .text = job->where};
 	if (job->where != NULL && (!check_length(&where, err) || !grammar->condition(&where, err)))

@@ -43,6 +43,9 @@ struct sqlcheck_grammar {
 	bool (*demands_null)(const char *where, const char *column);
 	/* Does it look at the column, as the worked table's own? */
 	bool (*reads)(const char *where, const char *column);
+	/* Where an UPDATE assigns from left to right, each expression seeing what those before it wrote: may the expression look at
+	 * the table's column? NULL: all see the row as it was. */
+	bool (*may_read)(const char *expr, const char *table, const char *column);
 };
 
 extern const struct sqlcheck_grammar sqlcheck_postgres;

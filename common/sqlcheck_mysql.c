@@ -176,4 +176,5 @@ const struct sqlcheck_grammar sqlcheck_mysql = {
 	.statement = refuse_statement,
 	.demands_null = sqlcheck_mysql_demands_null,
 	.reads = sqlcheck_mysql_reads,
+	.may_read = sqlcheck_mysql_may_read,
 };

@@ -17,5 +17,6 @@ bool sqlcheck_mysql_brackets_have(const struct sqllex *lex, size_t open, const c
 /* Of struct sqlcheck_grammar. */
 bool sqlcheck_mysql_demands_null(const char *where, const char *column);
 bool sqlcheck_mysql_reads(const char *where, const char *column);
+bool sqlcheck_mysql_may_read(const char *expr, const char *table, const char *column);
 
 #endif

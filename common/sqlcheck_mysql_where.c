@@ -1,4 +1,4 @@
-/* sqlcheck_mysql_where.c: what a `where` that has been checked says of a column. In doubt it says nothing. */
+/* sqlcheck_mysql_where.c: what a fragment that has been checked says of a column. */
 #include "common/sqlcheck_mysql.h"
 
 /* ---- What it demands ---- */
@@ -60,7 +60,7 @@ bool sqlcheck_mysql_demands_null(const char *where, const char *column) {
 	return sqllex_mysql(where, &lex, &at, &why) && demands(&lex, 0, lex.count, column);
 }
 
-/* ---- What it reads ---- */
+/* ---- What it surely reads ---- */
 
 /* `i` is the last part of a column's name. Words that mean something else in some places are columns in backticks alone. */
 static bool is_column(const struct sqllex *lex, size_t i, const char *column) {
@@ -90,6 +90,24 @@ bool sqlcheck_mysql_reads(const char *where, const char *column) {
 		if (sqllex_is_kind(&lex, i, SQLLEX_OPEN) && sqlcheck_mysql_brackets_have(&lex, i, queries))
 			i = lex.tokens[i].mate;
 		else if (is_column(&lex, i, column))
+			return true;
+	}
+	return false;
+}
+
+/* ---- What it may read ---- */
+
+/* Also in a subquery, unless it says there that the column is another table's. */
+bool sqlcheck_mysql_may_read(const char *expr, const char *table, const char *column) {
+	autosqllex lex;
+	size_t at;
+	const char *why;
+	if (!sqllex_mysql(expr, &lex, &at, &why))
+		return true;
+	for (size_t i = 0; i < lex.count; i++) {
+		bool called = sqllex_is_kind(&lex, i + 1, SQLLEX_OPEN) || sqllex_is_kind(&lex, i + 1, SQLLEX_DOT);
+		bool others = i >= 2 && sqllex_is_kind(&lex, i - 1, SQLLEX_DOT) && !sqllex_names(&lex, i - 2, table);
+		if (sqllex_names(&lex, i, column) && !called && !others)
 			return true;
 	}
 	return false;

@@ -225,6 +225,7 @@ MUTANTS = {
         ("a fragment may sleep", "sqlcheck_mysql.c", "if (sqllex_names_one_of(c->lex, i, forbidden_functions))",
          "if (sqllex_is_one_of(c->lex, i, forbidden_functions))"),
         ("a fragment may have a two-barred OR", "sqlcheck_mysql_expression.c", "\tif (is(w, \"||\"))", "\tif (accept(w, \"||\"))\n\t\treturn true;\n\tif (false)"),
+        ("assignments see each other", "sqlcheck_mysql.c", "\t.may_read = sqlcheck_mysql_may_read,\n", ""),
         ("BETWEEN has no AND of its own", "sqlcheck_mysql_where.c", "\t\t\tbetweens++;", "\t\t\tbetweens += 0;"))},
     **{f"libconfig meets {what}": ([("common/keytable_scan.c", old, new)], ["unit/test_keytable"]) for what, old, new in (
         ("@include", "if (c == '@')", "if (false)"), ("\\x00", "if (strtol(byte, NULL, 16) == 0)", "if (false)"),

@@ -34,6 +34,8 @@ static void print_mysql_fragments(void) {
 	     "| `&&`, `\\|\\|`, `!`, `BINARY x`: MySQL warns of them, and a warning fails a batch; `\\|\\|` is no concatenation here "
 	     "| `AND`, `OR`, "
 	     "`NOT`, `CONCAT(…)`, `CAST(x AS BINARY)` |\n"
+	     "| in `set`, a column that is assigned before: `{ a = \"b\"; b = \"a\"; }`. These servers assign from left to right, "
+	     "and `b` would get the new `a` | put the reader first |\n"
 	     "| functions that wait, lock, read files or tell of the session: `SLEEP`, `BENCHMARK`, `GET_LOCK`, `RELEASE_LOCK`, "
 	     "`RELEASE_ALL_LOCKS`, `LOAD_FILE`, `MASTER_POS_WAIT` and its kind, `LAST_INSERT_ID`, `FOUND_ROWS`, `ROW_COUNT`; `INTO` "
 	     "| |\n"

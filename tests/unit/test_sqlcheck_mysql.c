@@ -620,6 +620,45 @@ static void work_that_may_be_done_twice(void **state) {
 	}
 }
 
+/* UPDATE t SET a = …, b = <expr>: both servers give b the new a. */
+static void assignments_from_left_to_right(void **state) {
+	(void)state;
+	static const struct {
+		const char *expr;
+		bool sees;
+	} cases[] = {
+		{"a", true},
+		{"t.a + 1", true},
+		{"T.`A`", true},
+		{"lexer.t.a", true},
+		{"(SELECT n FROM u WHERE u.id = a)", true},
+		{"(SELECT a FROM u)", true},
+		{"(SELECT MAX(u.n) FROM u WHERE u.id = t.a)", true},
+		{"b + 1", false},
+		{"a(b)", false},
+		{"a.b", false},
+		{"'a'", false},
+		{"(SELECT u.a FROM u)", false},
+		{"(SELECT lexer.u.a FROM u)", false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct assignment set[] = {{(char *)"a", (char *)"b"}, {(char *)"b", (char *)cases[i].expr}};
+		struct jobfile job = {.table = (char *)"t", .kind = JOB_UPDATE, .set = set, .nset = 2};
+		struct error err = {0};
+		if (sqlcheck_job(&sqlcheck_mysql, &job, &err) == cases[i].sees)
+			fail_msg("%s", cases[i].expr);
+		assert_int_equal(strstr(err.message, "set.b: reads a") != NULL, cases[i].sees);
+		struct assignment other_way[] = {set[1], set[0]};
+		job.set = other_way;
+		other_way[1].expr = (char *)"a + 1";
+		assert_true(sqlcheck_job(&sqlcheck_mysql, &job, &err));
+	}
+	struct assignment swap[] = {{(char *)"a", (char *)"b"}, {(char *)"b", (char *)"a"}};
+	struct jobfile job = {.table = (char *)"t", .kind = JOB_UPDATE, .set = swap, .nset = 2};
+	struct error err = {0};
+	assert_true(sqlcheck_job(&sqlcheck_postgres, &job, &err));
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_expressions),
@@ -629,6 +668,7 @@ int main(void) {
 		cmocka_unit_test(statements),
 		cmocka_unit_test(old_values_that_the_predicate_fixes),
 		cmocka_unit_test(work_that_may_be_done_twice),
+		cmocka_unit_test(assignments_from_left_to_right),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
