@@ -44,7 +44,12 @@ COMMON_SRC := \
 	common/mem.c \
 	common/rpc.c \
 	common/sqlcheck.c \
-	common/sqlcheck_where.c \
+	common/sqlcheck_mysql.c \
+	common/sqlcheck_mysql_expression.c \
+	common/sqlcheck_mysql_where.c \
+	common/sqlcheck_postgres.c \
+	common/sqlcheck_postgres_where.c \
+	common/sqllex_mysql.c \
 	common/strbuf.c \
 	common/text.c
 

@@ -18,6 +18,10 @@ static const struct catalogue_argument one_job[] = {ONE_JOB, END};
 
 static const struct catalogue_argument validate_arguments[] = {
 	{.name = "FILE", .param = "text", .required = true, .type = ARGUMENT_FILE, .help = "the job file; - reads standard input"},
+	{.name = "--engine",
+     .param = "engine",
+     .metavar = "ENGINE",
+     .help = "postgresql or mysql (MariaDB too): whose grammar its SQL must be by; default: either"},
 	END,
 };
 

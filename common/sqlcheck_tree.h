@@ -1,4 +1,4 @@
-/* sqlcheck_tree.h: libpg_query's tree, for the files of sqlcheck alone. */
+/* sqlcheck_tree.h: libpg_query's tree, for the files of sqlcheck_postgres alone. */
 #ifndef BACKFILLD_SQLCHECK_TREE_H
 #define BACKFILLD_SQLCHECK_TREE_H
 
@@ -18,5 +18,9 @@ static inline const char *string_of(const json_t *object, const char *name) {
 typedef bool sqlcheck_condition_fn(const json_t *condition, const void *context);
 /* Whether one of the conditions that must all hold is such a one. */
 bool sqlcheck_demands(const json_t *where, sqlcheck_condition_fn *is, const void *context);
+
+/* Of struct sqlcheck_grammar. */
+bool sqlcheck_tree_demands_null(const char *where, const char *column);
+bool sqlcheck_tree_reads(const char *where, const char *column);
 
 #endif

@@ -67,23 +67,57 @@ static const char *file_name(const char *path) {
 	return strcmp(path, "-") == 0 ? "stdin" : path;
 }
 
+/* The grammars to ask: the one of --engine, else all. */
+static bool is_asked(const struct run *run, const struct sqlcheck_grammar *grammar) {
+	const char *engine = json_string_value(json_object_get(run->arguments->params, "engine"));
+	return engine == NULL || strcmp(engine, grammar->name) == 0;
+}
+
+/* Which servers' grammar the job is by. Without a daemon nobody knows the target's: one that takes it is enough, and it is said
+ * whose doesn't. When none does, the first one's error is shown. */
+static bool check_grammars(const struct run *run, const struct jobfile *job, json_t *engines, struct error *err) {
+	struct error errors[SQLCHECK_GRAMMARS] = {{0}};
+	bool asked = false, refused = false;
+	for (size_t i = 0; i < SQLCHECK_GRAMMARS; i++) {
+		if (!is_asked(run, sqlcheck_grammars[i]))
+			continue;
+		if (sqlcheck_job(sqlcheck_grammars[i], job, &errors[i]))
+			json_array_append_new(engines, json_string(sqlcheck_grammars[i]->name));
+		else if (!refused)
+			*err = errors[i];
+		refused |= errors[i].code != ERROR_NONE;
+		asked = true;
+	}
+	if (!asked) {
+		error_set(err, ERROR_USAGE, "--engine: there is no such engine");
+		return error_hint(err, "postgresql or mysql, which is MariaDB's, too");
+	}
+	const char *name = file_name(run->arguments->file);
+	if (json_array_size(engines) == 0)
+		return error_prefix(err, "%s", name);
+	for (size_t i = 0; i < SQLCHECK_GRAMMARS; i++)
+		if (errors[i].code != ERROR_NONE)
+			fprintf(stderr, "backfillctl: warning: %s: not for %s: %s\n", name, sqlcheck_grammars[i]->servers, errors[i].message);
+	return true;
+}
+
 static bool run_validate(const struct run *run, int *exit_code, struct error *err) {
 	const char *path = run->arguments->file;
 	autofree char *text = NULL;
 	struct jobfile *job = NULL;
 	if (!read_file(path, &text, err) || !jobfile_parse(text, file_name(path), &job, err))
 		return false;
-	bool ok = sqlcheck_job(job, err);
-	if (!ok)
-		error_prefix(err, "%s", file_name(path));
+	json_t *engines = json_array();
+	bool ok = check_grammars(run, job, engines, err);
 	if (ok && run->json) {
-		json_t *json = json_pack("{s:s,s:s,s:s,s:s,s:s}", "file", file_name(path), "id", job->id, "target", job->target, "kind",
-		                         job_kind_name(job->kind), "sha256", job->sha256);
+		json_t *json = json_pack("{s:s,s:s,s:s,s:s,s:s,s:O}", "file", file_name(path), "id", job->id, "target", job->target,
+		                         "kind", job_kind_name(job->kind), "sha256", job->sha256, "engines", engines);
 		render_json(stdout, json);
 		json_decref(json);
 	} else if (ok) {
 		printf("%s: ok (%s)\n", file_name(path), job->id);
 	}
+	json_decref(engines);
 	jobfile_free(job);
 	*exit_code = 0;
 	return ok;

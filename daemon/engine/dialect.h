@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct dialect;
+struct sqlcheck_grammar;
 
 /* A file sql/<engine>/NAME.sql, by its name without the ending. Never NULL: a missing one is a defect. */
 const char *dialect_sql(const struct dialect *dialect, const char *name);
@@ -27,6 +28,8 @@ struct dialect {
 	const char *name;   /* also the folder's in sql/ */
 	int schema_version; /* of the control tables that this daemon works with */
 	bool fence_fails;   /* `checkpoint` is refused by the server where its fence does not hold; else it affects no row */
+
+	const struct sqlcheck_grammar *grammar; /* by which a job's fragments are checked */
 
 	/* The script that makes or upgrades the control tables and lets `worker` use them. Caller frees. */
 	char *(*control_tables)(const char *worker);

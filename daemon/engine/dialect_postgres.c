@@ -551,6 +551,7 @@ const struct dialect dialect_postgres = {
 	.name = "postgres",
 	.schema_version = SCHEMA_VERSION,
 	.fence_fails = true,
+	.grammar = &sqlcheck_postgres,
 	.control_tables = control_tables,
 	.settings = settings,
 	.last_key = last_key,

@@ -67,7 +67,7 @@ static bool read_definition(struct claim *claim, const struct engine_result *r, 
 	json_decref(settings);
 	if (!applied)
 		return false;
-	claimed->job->old_values_null = sqlcheck_old_values_null(claimed->job);
+	claimed->job->old_values_null = sqlcheck_old_values_null(claim->dialect->grammar, claimed->job);
 	json_t *shape = json_loads(engine_value(r, 0, 3), 0, NULL);
 	bool ok = shape_from_json(shape, &claimed->shape, err);
 	json_decref(shape);

@@ -547,8 +547,9 @@ static void started(struct ev_loop *loop, ev_timer *timer, int events) {
 	(void)loop;
 	(void)events;
 	struct preflight *p = timer->data;
+	const struct sqlcheck_grammar *grammar = p->engine->dialect->grammar;
 	struct error err;
-	if (!sqlcheck_job(p->job, &err) || !preflight_write_of(p->job, &p->write, &err)) {
+	if (!sqlcheck_job(grammar, p->job, &err) || !preflight_write_of(grammar, p->job, &p->write, &err)) {
 		finish(p, &err);
 		return;
 	}

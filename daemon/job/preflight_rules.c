@@ -57,9 +57,10 @@ static void add_columns(struct preflight_write *write, const struct assignment *
 		write->columns[write->ncolumns++] = assignments[i].column;
 }
 
-bool preflight_write_of(const struct jobfile *job, struct preflight_write *write, struct error *err) {
+bool preflight_write_of(const struct sqlcheck_grammar *grammar, const struct jobfile *job, struct preflight_write *write,
+                        struct error *err) {
 	struct preflight_write w = {.schema = job->schema, .table = job->table, .to_worked_table = true, .only = true};
-	if (job->kind == JOB_STATEMENT && !sqlcheck_statement(job, &w.target, err))
+	if (job->kind == JOB_STATEMENT && !sqlcheck_statement(grammar, job, &w.target, err))
 		return false;
 	w.columns = mem_alloc((job->nset + job->ncolumns + w.target.ncolumns + 1) * sizeof *w.columns);
 	switch (job->kind) {

@@ -26,7 +26,8 @@ struct preflight_write {
 };
 
 /* For a job that sqlcheck_job passes. */
-bool preflight_write_of(const struct jobfile *job, struct preflight_write *write, struct error *err);
+bool preflight_write_of(const struct sqlcheck_grammar *grammar, const struct jobfile *job, struct preflight_write *write,
+                        struct error *err);
 void preflight_write_free(struct preflight_write *write);
 
 /* Objects as resolve.sql and describe.sql make them. */

@@ -208,7 +208,7 @@ static bool check_offline(struct submission *s, struct error *err) {
 	const char *text = call_string(s->call, "text"), *name = call_string(s->call, "name");
 	if (text == NULL)
 		return error_set(err, ERROR_USAGE, "job.submit needs the parameter \"text\", the job file's content");
-	if (!jobfile_parse(text, name != NULL ? name : "job file", &s->job, err) || !sqlcheck_job(s->job, err))
+	if (!jobfile_parse(text, name != NULL ? name : "job file", &s->job, err))
 		return false;
 	s->target = scheduler_find_target(s->commands->scheduler, s->job->target);
 	if (s->target == NULL) {
@@ -216,6 +216,8 @@ static bool check_offline(struct submission *s, struct error *err) {
 		          s->job->target);
 		return error_hint(err, "`backfillctl targets` lists them");
 	}
+	if (!sqlcheck_job(target_dialect(s->target)->grammar, s->job, err))
+		return false;
 	const struct config_target *config = target_config(s->target);
 	return jobfile_check_limits(s->job, &config->throttle, &config->guards, err);
 }

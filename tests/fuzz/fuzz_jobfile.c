@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 		require(strcmp(job->sha256, again->sha256) == 0);
 	else
 		require(strstr(err.message, "256 KiB") != NULL);
-	if (sqlcheck_job(job, &err))
+	if (sqlcheck_job(&sqlcheck_postgres, job, &err))
 		fuzz_require_work(job);
 	else
 		fuzz_require_error(&err, ERROR_DATA);

@@ -7,7 +7,7 @@
 
 static void try_job(const struct jobfile *job) {
 	struct error err = {0};
-	if (sqlcheck_job(job, &err))
+	if (sqlcheck_job(&sqlcheck_postgres, job, &err))
 		fuzz_require_work(job);
 	else
 		fuzz_require_error(&err, ERROR_DATA);

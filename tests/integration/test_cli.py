@@ -95,6 +95,30 @@ def test_validate_refuses_with_65_and_names_the_key(directory, keys, word):
     assert set(error) == {"code", "message", "hint"}
 
 
+@pytest.mark.parametrize("keys, engines", [
+    ({}, ["postgresql", "mysql"]),
+    ({"set": {"n": "n::int + 1"}}, ["postgresql"]),
+    ({"set": {"n": "n DIV 2"}}, ["mysql"]),
+    ({"set": {"n": "n + "}}, []),
+    ({"kind": "statement", "set": None, "statement": "UPDATE t SET n = 1 WHERE {range}", "rollback": {"keep_old_values": False}},
+     ["postgresql"]),
+])
+def test_validate_says_for_which_servers(directory, keys, engines):
+    path = increment(**keys).write(directory)
+    either = run_ctl(None, "-o", "json", "validate", path)
+    assert either.code == (0 if engines else 65), either
+    if engines:
+        assert json.loads(either.stdout)["engines"] == engines
+    # Nobody knows the target's engine here: whom it is not for is a warning.
+    others = {"postgresql": "not for PostgreSQL: ", "mysql": "not for MySQL and MariaDB: "}
+    for engine, warning in others.items():
+        assert (warning in either.stderr) == (engines != [] and engine not in engines), either
+        one = run_ctl(None, "validate", "--engine", engine, path)
+        assert one.code == (0 if engine in engines else 65), one
+        assert (one.stderr == "") == (engine in engines)
+    assert run_ctl(None, "validate", "--engine", "oracle", path).code == 64
+
+
 def test_syntax_error_names_the_line(directory):
     result = run_ctl(None, "validate", "-", stdin='id = "20261121_x";\ntarget = ;\n')
     assert result.code == 65 and ":2:" in result.stderr

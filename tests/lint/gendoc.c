@@ -8,6 +8,42 @@
 #include <stdio.h>
 #include <string.h>
 
+static void print_mysql_fragments(void) {
+	puts("\n## SQL on MySQL and MariaDB\n\n"
+	     "`set`, `columns` and `where` hold one expression each, as everywhere. There is no parser to prove that it stays one, "
+	     "but a\n"
+	     "lexer of our own (`common/sqllex_mysql.c`), which refuses what it isn't sure of; the server's EXPLAIN of the batch has "
+	     "the "
+	     "last\n"
+	     "word. Sessions pin the `sql_mode`: `\"…\"` is a string, `\\` escapes in one, names are quoted by backticks.\n\n"
+	     "| refused | instead |\n"
+	     "|---|---|\n"
+	     "| comments of any kind, also `--` without a blank behind it | `5 - -1` for `5--1` |\n"
+	     "| `;`, `?`, `$`, `:=`, `:`, `{`, `[`, `\\N`, control characters but tab and line end, bytes that are not UTF-8 | "
+	     "`CAST(x AS …)`; "
+	     "a name with `$` in backticks; `\\r` in a string |\n"
+	     "| user variables: `@x`. System variables (`@@x`) may be read | |\n"
+	     "| a name that begins with a digit, a column called like a clause (`from`, `order`) | backticks, or `t.from` |\n"
+	     "| a second expression, an alias, a clause, a query without brackets of its own | `(SELECT …)` |\n"
+	     "| aggregates and window functions outside of a subquery: they would depend on the size of a batch | `(SELECT SUM(u.n) "
+	     "FROM u "
+	     "WHERE …)` |\n"
+	     "| in `columns`, an aggregate in a subquery that doesn't say whose column it is over: were it one of `table`, the whole "
+	     "batch "
+	     "would become one row | `SUM(u.n)` for `SUM(n)` |\n"
+	     "| `&&`, `\\|\\|`, `!`, `BINARY x`: MySQL warns of them, and a warning fails a batch; `\\|\\|` is no concatenation here "
+	     "| `AND`, `OR`, "
+	     "`NOT`, `CONCAT(…)`, `CAST(x AS BINARY)` |\n"
+	     "| in `set`, a column that is assigned before: `{ a = \"b\"; b = \"a\"; }`. These servers assign from left to right, "
+	     "and `b` would get the new `a` | put the reader first |\n"
+	     "| functions that wait, lock, read files or tell of the session: `SLEEP`, `BENCHMARK`, `GET_LOCK`, `RELEASE_LOCK`, "
+	     "`RELEASE_ALL_LOCKS`, `LOAD_FILE`, `MASTER_POS_WAIT` and its kind, `LAST_INSERT_ID`, `FOUND_ROWS`, `ROW_COUNT`; `INTO` "
+	     "| |\n"
+	     "| `kind = \"statement\"` | an update or insert |\n\n"
+	     "`backfillctl validate` takes a file that either grammar takes, and warns of what is not for both; `--engine` chooses "
+	     "one.");
+}
+
 static void print_job_file(void) {
 	puts("# The job file\n\n"
 	     "Printed from the table in `common/jobfile_keys.c` by `tests/lint/gendoc.c`; change it there.\n\n"
@@ -28,6 +64,7 @@ static void print_job_file(void) {
 	     "configuration\n"
 	     "states, never looser.\n");
 	keytable_write_markdown(jobfile_keys, true, stdout);
+	print_mysql_fragments();
 }
 
 static void print_config(void) {

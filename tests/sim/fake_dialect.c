@@ -143,6 +143,7 @@ static char *dialect_checkpoint(const struct table_shape *shape) {
 static struct dialect fake_dialect = {
 	.name = "postgres", /* so that dialect_sql() finds the real texts */
 	.schema_version = 1,
+	.grammar = &sqlcheck_postgres,
 	.settings = dialect_settings,
 	.last_key = dialect_last_key,
 	.boundary = dialect_boundary,

@@ -2,6 +2,7 @@
 #include "tests/sim/fake_engine.h"
 
 #include "common/mem.h"
+#include "common/sqlcheck.h"
 
 #include <ev.h>
 #include <limits.h>

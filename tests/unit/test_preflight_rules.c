@@ -102,7 +102,7 @@ static bool judge(const struct sample *c, json_t *warnings, struct table_shape *
 	for (size_t i = 0; i < 3 && c->path[i] != NULL; i++)
 		change(both, c->path[i], c->value[i]);
 	struct preflight_write write;
-	assert_true(preflight_write_of(&job, &write, err));
+	assert_true(preflight_write_of(&sqlcheck_postgres, &job, &write, err));
 	const struct preflight_facts facts = {.server = json_object_get(both, "server"), .table = json_object_get(both, "table")};
 	bool ok = preflight_rules_server(&job, facts.server, err) && preflight_rules(&job, &write, &facts, warnings, shape, err);
 	preflight_write_free(&write);

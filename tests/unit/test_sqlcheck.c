@@ -14,12 +14,12 @@
 static bool check_set(const char *expr, struct error *err) {
 	struct assignment set = {(char *)"x", (char *)expr};
 	struct jobfile job = {.table = (char *)"t", .kind = JOB_UPDATE, .set = &set, .nset = 1};
-	return sqlcheck_job(&job, err);
+	return sqlcheck_job(&sqlcheck_postgres, &job, err);
 }
 
 static bool check_where(const char *where, struct error *err) {
 	struct jobfile job = {.table = (char *)"t", .kind = JOB_UPDATE, .where = (char *)where};
-	return sqlcheck_job(&job, err);
+	return sqlcheck_job(&sqlcheck_postgres, &job, err);
 }
 
 static bool check_statement_as(const char *schema, bool allow_delete, const char *statement, struct error *err) {
@@ -28,7 +28,7 @@ static bool check_statement_as(const char *schema, bool allow_delete, const char
 	                      .kind = JOB_STATEMENT,
 	                      .statement = (char *)statement,
 	                      .allow_delete = allow_delete};
-	return sqlcheck_job(&job, err);
+	return sqlcheck_job(&sqlcheck_postgres, &job, err);
 }
 
 static void assert_refused(const char *sql, bool passed, const struct error *err, const char *part) {
@@ -300,14 +300,14 @@ static void targets(void **state) {
 	struct sqlcheck_target target;
 	struct error err = {0};
 	job.statement = (char *)"UPDATE ONLY t SET a = 1, (b, c) = (1, 2) WHERE {range}";
-	assert_true(sqlcheck_statement(&job, &target, &err));
+	assert_true(sqlcheck_statement(&sqlcheck_postgres, &job, &target, &err));
 	assert_int_equal(target.command, SQLCHECK_UPDATE);
 	assert_int_equal(target.ncolumns, 3);
 	assert_string_equal(target.columns[2], "c");
 	assert_true(target.only && target.is_worked_table && target.schema == NULL);
 	sqlcheck_target_free(&target);
 	job.statement = (char *)"INSERT INTO s.u (x) SELECT a FROM t WHERE {range} ON CONFLICT (x) DO UPDATE SET x = 1";
-	assert_true(sqlcheck_statement(&job, &target, &err));
+	assert_true(sqlcheck_statement(&sqlcheck_postgres, &job, &target, &err));
 	assert_int_equal(target.command, SQLCHECK_INSERT);
 	assert_string_equal(target.schema, "s");
 	assert_string_equal(target.columns[0], "x");
@@ -337,7 +337,7 @@ static void old_values_that_the_predicate_fixes(void **state) {
 	struct assignment set[] = {{(char *)"a", (char *)"1"}, {(char *)"b", (char *)"2"}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct jobfile job = {.kind = JOB_UPDATE, .set = set, .nset = 2, .where = (char *)cases[i].where};
-		if (sqlcheck_old_values_null(&job) != cases[i].fixed)
+		if (sqlcheck_old_values_null(&sqlcheck_postgres, &job) != cases[i].fixed)
 			fail_msg("%s", cases[i].where);
 	}
 }
@@ -372,9 +372,9 @@ static void work_that_may_be_done_twice(void **state) {
 		                      .where = (char *)cases[i].where,
 		                      .on_conflict = cases[i].on_conflict};
 		struct error err = {0};
-		assert_true(sqlcheck_sweep(&job, &err)); /* nobody asks for it */
+		assert_true(sqlcheck_sweep(&sqlcheck_postgres, &job, &err)); /* nobody asks for it */
 		job.sweep = true;
-		if (sqlcheck_sweep(&job, &err) != cases[i].may)
+		if (sqlcheck_sweep(&sqlcheck_postgres, &job, &err) != cases[i].may)
 			fail_msg("%zu: %s", i, cases[i].where);
 		assert_int_equal(strstr(err.message, "sweep: ") != NULL, !cases[i].may);
 	}

@@ -1,16 +1,13 @@
-/* sqlcheck_where.c: what a `where` that has been checked says of the columns that `set` changes. */
+/* sqlcheck_postgres_where.c: what a `where` that has been checked says of a column. */
 #include "common/mem.h"
-#include "common/sqlcheck.h"
 #include "common/sqlcheck_tree.h"
 
 #include <pg_query.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The tree of a statement around it; NULL when there is none to be had. */
+/* The tree of a statement around it; NULL when there is none to be had: then nothing is true of it. */
 static json_t *parse_where(const char *where) {
-	if (where == NULL)
-		return NULL;
 	autofree char *sql = mem_printf("SELECT 1 FROM t WHERE (\n%s\n)", where);
 	PgQueryParseResult result = pg_query_parse(sql);
 	json_t *tree = result.error == NULL ? json_loads(result.parse_tree, JSON_ALLOW_NUL, NULL) : NULL;
@@ -50,14 +47,9 @@ bool sqlcheck_demands(const json_t *where, sqlcheck_condition_fn *is, const void
 	return false;
 }
 
-bool sqlcheck_old_values_null(const struct jobfile *job) {
-	if (job->kind != JOB_UPDATE || job->where == NULL)
-		return false;
-	autojson *tree = parse_where(job->where);
-	for (size_t i = 0; i < job->nset; i++)
-		if (!sqlcheck_demands(condition_of(tree), is_null_test, job->set[i].column))
-			return false;
-	return tree != NULL;
+bool sqlcheck_tree_demands_null(const char *where, const char *column) {
+	autojson *tree = parse_where(where);
+	return sqlcheck_demands(condition_of(tree), is_null_test, column);
 }
 
 /* ---- What it reads ---- */
@@ -82,16 +74,7 @@ static bool reads(const json_t *node, const char *column) {
 	return false;
 }
 
-bool sqlcheck_sweep(const struct jobfile *job, struct error *err) {
-	if (!job->sweep || (job->kind == JOB_INSERT && job->on_conflict == CONFLICT_SKIP))
-		return true;
-	autojson *tree = job->kind == JOB_UPDATE ? parse_where(job->where) : NULL;
-	for (size_t i = 0; i < job->nset && tree != NULL; i++)
-		if (reads(condition_of(tree), job->set[i].column))
-			return true;
-	error_set(err, ERROR_DATA, "sweep: the second pass would do the work twice");
-	if (job->kind == JOB_UPDATE)
-		return error_hint(err, "a `where` that reads a column of `set` tells which rows are still to be done, as %s IS NULL does",
-		                  job->set[0].column);
-	return error_hint(err, "only an insert with on_conflict = \"skip\" may be done twice");
+bool sqlcheck_tree_reads(const char *where, const char *column) {
+	autojson *tree = parse_where(where);
+	return reads(condition_of(tree), column);
 }
