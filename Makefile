@@ -57,7 +57,7 @@ DAEMON_SRC := \
 	daemon/daemon.c \
 	daemon/engine/dialect_postgres.c \
 	daemon/engine/engine.c \
-	daemon/engine/explain.c \
+	daemon/engine/explain_postgres.c \
 	daemon/engine/link.c \
 	daemon/engine/postgres.c \
 	daemon/engine/postgres_connect.c \

@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "common/jobfile.h"
+#include "daemon/engine/explain.h"
 #include "daemon/engine/shape.h"
 
 #include <stdint.h>
@@ -64,6 +65,13 @@ struct dialect {
 	 * Behind the work, which has locked the relation. The same text for all leaves. Caller frees.
 	 */
 	char *(*checkpoint)(const struct table_shape *shape);
+
+	/* Asks for the plan of one of the texts above: one row with what judge_plan reads. Parameters: the text's. Caller frees. */
+	char *(*explain)(const char *sql);
+	explain_judge_fn *judge_plan;
+	/* Whether a plan that reads beyond its range may be the planner's choice: it is asked again behind
+	 * explain_without_seqscan.sql, which leaves it none. */
+	bool plans_again;
 };
 
 extern const struct dialect dialect_postgres;

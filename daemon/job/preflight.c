@@ -3,7 +3,6 @@
 #include "common/mem.h"
 #include "common/sqlcheck.h"
 #include "daemon/engine/dialect.h"
-#include "daemon/engine/explain.h"
 #include "daemon/job/preflight_rules.h"
 
 #include <ev.h>
@@ -156,12 +155,12 @@ static const char *schema_of(const json_t *relation) {
 	return json_string_value(json_object_get(relation, "schema"));
 }
 
-/* Opens a read-only transaction with the settings of a batch; what one refused before is rolled back. */
+/* Opens a transaction that only looks, with the settings of a batch; what one refused before is rolled back. */
 static void begin(struct preflight *p, const struct table_shape *shape, answer_fn *answer) {
 	const struct dialect_session session = {.statement_timeout_ms = STATEMENT_TIMEOUT_MS, .lock_timeout_ms = LOCK_TIMEOUT_MS};
 	const struct dialect *dialect = p->engine->dialect;
 	autofree char *settings = dialect->settings(shape, &session);
-	autofree char *sql = mem_printf("%s; %s", dialect_sql(dialect, "begin_read"), settings);
+	autofree char *sql = mem_printf("%s; %s", dialect_sql(dialect, "begin_plan"), settings);
 	run(p, "opening a transaction", sql, NULL, 0, answer);
 }
 
@@ -200,8 +199,7 @@ static const char *plan_name(const struct preflight *p) {
 }
 
 /* A sequential scan, or an index of something else: fine on what is small, otherwise the user's to decide. */
-static bool accept_scan(struct preflight *p, const struct explain_verdict *v, const struct explain_verdict *first,
-                        struct error *err) {
+static bool accept_scan(struct preflight *p, const struct explain_verdict *v, struct error *err) {
 	const struct shape_leaf *leaf = leaf_of(p);
 	int64_t small = p->job->settings.batch.rows * BATCHES_OF_SCANS;
 	if (small < SMALL_ROWS)
@@ -211,12 +209,11 @@ static bool accept_scan(struct preflight *p, const struct explain_verdict *v, co
 	const char *how = v->by_key ? "though the key's index could be used" : "no index on the key bounds it";
 	if (p->job->allow_no_index) {
 		preflight_warn(p->warnings, "%s reads %s.%s beyond its range each time: %s %s, %s", plan_name(p), leaf->schema,
-		               leaf->name, first->scan, first->index, how);
+		               leaf->name, v->scan, v->index, how);
 		return true;
 	}
 	error_set(err, ERROR_DATA, "%s would read %s.%s (%" PRId64 " rows) beyond its range each time: %s%s%s, %s", plan_name(p),
-	          leaf->schema, leaf->name, leaf->estimated_rows, first->scan, first->index[0] != '\0' ? " of " : "", first->index,
-	          how);
+	          leaf->schema, leaf->name, leaf->estimated_rows, v->scan, v->index[0] != '\0' ? " of " : "", v->index, how);
 	return error_hint(err, "ANALYZE the table, take a smaller batch.rows, simplify `where`; or say allow_no_index = true");
 }
 
@@ -251,27 +248,30 @@ static bool is_bounded(const struct preflight *p, const struct explain_verdict *
 	return !v->reads || (v->by_key && !(p->plan == PLAN_BOUNDARY && v->sorts));
 }
 
-static void judge_forced(struct preflight *p, const struct explain_verdict *v) {
+/* The server's last word. */
+static void judge_scan(struct preflight *p, const struct explain_verdict *v) {
 	struct explain_verdict shown = *v;
 	struct error err;
 	shown.by_key = is_bounded(p, v);
-	if (!accept_scan(p, &shown, &shown, &err))
+	if (!accept_scan(p, &shown, &err))
 		finish(p, &err);
-	else
+	else if (p->forced)
 		roll_back(p, rolled_back_forced);
+	else
+		plan_is_fine(p);
 }
 
 static void explained(struct preflight *p, const struct engine_result *result) {
-	const struct shape_leaf *leaf = leaf_of(p);
 	const char *text = result->nrows == 1 ? engine_value(result, 0, 0) : NULL;
 	struct explain_verdict v;
 	struct error err;
-	if (!explain_judge(text != NULL ? text : "", leaf->schema, leaf->name, p->shape->key[0].name, &v, &err)) {
+	const struct dialect *dialect = p->engine->dialect;
+	if (!dialect->judge_plan(text != NULL ? text : "", p->shape, leaf_of(p), &v, &err)) {
 		finish(p, &err);
 		return;
 	}
 	if (p->forced) {
-		judge_forced(p, &v);
+		judge_scan(p, &v);
 		return;
 	}
 	if (p->plan == PLAN_WORK && v.depends[0] != '\0') {
@@ -285,8 +285,10 @@ static void explained(struct preflight *p, const struct engine_result *result) {
 		preflight_warn(p->warnings, "each batch reads all of %s (about %.0f rows)", v.other, v.other_rows);
 	if (p->empty || is_bounded(p, &v))
 		plan_is_fine(p);
+	else if (dialect->plans_again)
+		run(p, "planning", dialect_sql(dialect, "explain_without_seqscan"), NULL, 0, forced_set);
 	else
-		run(p, "planning", dialect_sql(p->engine->dialect, "explain_without_seqscan"), NULL, 0, forced_set);
+		judge_scan(p, &v);
 }
 
 /* ---- Which fragment does the server refuse? ---- */
@@ -376,7 +378,7 @@ static void explain(struct preflight *p) {
 		sql = dialect->work(&p->variant, p->shape, leaf_of(p), true);
 		add_key(p, KEY_END, params, &nparams);
 	}
-	autofree char *text = mem_printf("%s%s", dialect_sql(dialect, "explain"), sql);
+	autofree char *text = dialect->explain(sql);
 	run(p, p->plan == PLAN_BOUNDARY ? "planning the look-up of a batch's end" : "planning the batch", text, params, nparams,
 	    explained);
 	if (p->plan == PLAN_WORK)
