@@ -58,11 +58,13 @@ DAEMON_SRC := \
 	daemon/engine/dialect_postgres.c \
 	daemon/engine/engine.c \
 	daemon/engine/explain_postgres.c \
+	daemon/engine/facts.c \
 	daemon/engine/link.c \
 	daemon/engine/postgres.c \
 	daemon/engine/postgres_connect.c \
 	daemon/engine/postgres_error.c \
 	daemon/engine/postgres_prepared.c \
+	daemon/engine/rules_postgres.c \
 	daemon/engine/shape.c \
 	daemon/engine/transaction.c \
 	daemon/job/batch.c \

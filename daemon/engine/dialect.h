@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/jobfile.h"
 #include "daemon/engine/explain.h"
+#include "daemon/engine/rules.h"
 #include "daemon/engine/shape.h"
 
 #include <stdint.h>
@@ -72,6 +73,7 @@ struct dialect {
 	/* Whether a plan that reads beyond its range may be the planner's choice: it is asked again behind
 	 * explain_without_seqscan.sql, which leaves it none. */
 	bool plans_again;
+	const struct rules *rules; /* what preflight demands of this kind of server */
 };
 
 extern const struct dialect dialect_postgres;

@@ -566,4 +566,5 @@ const struct dialect dialect_postgres = {
 	.explain = explain,
 	.judge_plan = explain_postgres_judge,
 	.plans_again = true,
+	.rules = &rules_postgres,
 };

@@ -3,6 +3,7 @@
 #include "common/mem.h"
 #include "common/sqlcheck.h"
 #include "daemon/engine/dialect.h"
+#include "daemon/engine/facts.h"
 #include "daemon/job/preflight_rules.h"
 
 #include <ev.h>
@@ -208,8 +209,8 @@ static bool accept_scan(struct preflight *p, const struct explain_verdict *v, st
 		return true;
 	const char *how = v->by_key ? "though the key's index could be used" : "no index on the key bounds it";
 	if (p->job->allow_no_index) {
-		preflight_warn(p->warnings, "%s reads %s.%s beyond its range each time: %s %s, %s", plan_name(p), leaf->schema,
-		               leaf->name, v->scan, v->index, how);
+		fact_warn(p->warnings, "%s reads %s.%s beyond its range each time: %s %s, %s", plan_name(p), leaf->schema, leaf->name,
+		          v->scan, v->index, how);
 		return true;
 	}
 	error_set(err, ERROR_DATA, "%s would read %s.%s (%" PRId64 " rows) beyond its range each time: %s%s%s, %s", plan_name(p),
@@ -282,7 +283,7 @@ static void explained(struct preflight *p, const struct engine_result *result) {
 		return;
 	}
 	if (p->plan == PLAN_WORK && v.other_rows > SMALL_ROWS)
-		preflight_warn(p->warnings, "each batch reads all of %s (about %.0f rows)", v.other, v.other_rows);
+		fact_warn(p->warnings, "each batch reads all of %s (about %.0f rows)", v.other, v.other_rows);
 	if (p->empty || is_bounded(p, &v))
 		plan_is_fine(p);
 	else if (dialect->plans_again)
@@ -470,7 +471,8 @@ static void choose_leaves(struct preflight *p) {
 }
 
 static void judge_tables(struct preflight *p) {
-	const struct preflight_facts facts = {.server = p->server, .table = p->table, .written = p->written};
+	const struct preflight_facts facts = {
+		.rules = p->engine->dialect->rules, .server = p->server, .table = p->table, .written = p->written};
 	struct error err;
 	if (!preflight_rules(p->job, &p->write, &facts, p->warnings, &p->shape, &err)) {
 		finish(p, &err);
@@ -523,7 +525,7 @@ static void resolved(struct preflight *p, const struct engine_result *result) {
 		finish_internal(p, "the server's description can't be read");
 		return;
 	}
-	if (!preflight_rules_server(p->job, p->server, &err)) {
+	if (!preflight_rules_server(p->job, p->engine->dialect->rules, p->server, p->warnings, &err)) {
 		finish(p, &err);
 		return;
 	}

@@ -2,6 +2,7 @@
 #include "daemon/job/preflight_rules.h"
 
 #include "common/mem.h"
+#include "daemon/engine/facts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -103,8 +104,10 @@ static bool judge(const struct sample *c, json_t *warnings, struct table_shape *
 		change(both, c->path[i], c->value[i]);
 	struct preflight_write write;
 	assert_true(preflight_write_of(&job, &write, err));
-	const struct preflight_facts facts = {.server = json_object_get(both, "server"), .table = json_object_get(both, "table")};
-	bool ok = preflight_rules_server(&job, facts.server, err) && preflight_rules(&job, &write, &facts, warnings, shape, err);
+	const struct preflight_facts facts = {
+		.rules = &rules_postgres, .server = json_object_get(both, "server"), .table = json_object_get(both, "table")};
+	bool ok = preflight_rules_server(&job, facts.rules, facts.server, warnings, err) &&
+	          preflight_rules(&job, &write, &facts, warnings, shape, err);
 	preflight_write_free(&write);
 	json_decref(both);
 	return ok;
@@ -188,9 +191,9 @@ static void shape_of_composite_key(void **state) {
 static void warnings_once(void **state) {
 	(void)state;
 	json_t *warnings = json_array();
-	preflight_warn(warnings, "%d", 1);
-	preflight_warn(warnings, "%d", 1);
-	preflight_warn(warnings, "%d", 2);
+	fact_warn(warnings, "%d", 1);
+	fact_warn(warnings, "%d", 1);
+	fact_warn(warnings, "%d", 2);
 	assert_int_equal(json_array_size(warnings), 2);
 	json_decref(warnings);
 }
