@@ -19,7 +19,11 @@
 struct rules_write {
 	bool inserts, updates, deletes;
 	bool only; /* children of the worked table are left alone */
+	const char **columns;
+	size_t ncolumns;
 };
+
+bool rules_writes_column(const struct rules_write *write, const char *name);
 
 struct rules {
 	/* The server takes writes (if not: ERROR_TRY_AGAIN), and such work as the job's is safe there. */
@@ -30,7 +34,7 @@ struct rules {
 	bool (*check_relation)(const json_t *relation, json_t *warnings, struct error *err);
 	/* The worked table as a whole: its partitions and children. */
 	bool (*check_family)(const struct rules_write *write, const json_t *table, json_t *warnings, struct error *err);
-	/* A relation that is written to. Triggers and cascades are looked at elsewhere. */
+	/* A relation that is written to. Whether triggers and cascades are allowed is looked at elsewhere. */
 	bool (*check_written)(const struct jobfile *job, const struct rules_write *write, const json_t *relation, json_t *warnings,
 	                      struct error *err);
 	/* Why nothing can be written to a column that isn't generated. */
@@ -54,5 +58,6 @@ struct rules {
 };
 
 extern const struct rules rules_postgres;
+extern const struct rules rules_mysql;
 
 #endif

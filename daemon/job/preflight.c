@@ -21,7 +21,7 @@ enum {
 };
 
 /* Which plan is asked for. */
-enum plan_of { PLAN_BOUNDARY, PLAN_WORK };
+enum plan_of { PLAN_BOUNDARY, PLAN_ROW_CHECK, PLAN_WORK };
 
 typedef void answer_fn(struct preflight *p, const struct engine_result *result);
 
@@ -220,13 +220,13 @@ static bool accept_scan(struct preflight *p, const struct explain_verdict *v, st
 
 static void plan_is_fine(struct preflight *p) {
 	p->forced = false;
-	if (p->plan == PLAN_BOUNDARY) {
-		p->plan = PLAN_WORK;
-		explain(p);
+	if (p->plan == PLAN_WORK) {
+		p->leaf++;
+		next_leaf(p);
 		return;
 	}
-	p->leaf++;
-	next_leaf(p);
+	p->plan = p->plan == PLAN_BOUNDARY ? PLAN_ROW_CHECK : PLAN_WORK;
+	explain(p);
 }
 
 static void reopened(struct preflight *p, const struct engine_result *result) {
@@ -363,9 +363,31 @@ static void work_refused(struct preflight *p, const struct engine_result *result
 	roll_back(p, rolled_back_refused);
 }
 
+static void row_checked(struct preflight *p, const struct engine_result *result) {
+	(void)result;
+	plan_is_fine(p);
+}
+
+/* Only whether the server takes it matters, not how it would do it. */
+static void check_rows(struct preflight *p) {
+	const struct dialect *dialect = p->engine->dialect;
+	autofree char *sql = dialect->row_check != NULL ? dialect->row_check(&p->variant, leaf_of(p)) : NULL;
+	if (sql == NULL) {
+		plan_is_fine(p);
+		return;
+	}
+	autofree char *text = dialect->explain(sql);
+	run(p, "looking at the fragments", text, NULL, 0, row_checked);
+	p->refused = work_refused;
+}
+
 /* Asks for the plan of the boundary or the work, over real keys if there are any. */
 static void explain(struct preflight *p) {
 	const struct dialect *dialect = p->engine->dialect;
+	if (p->plan == PLAN_ROW_CHECK) {
+		check_rows(p);
+		return;
+	}
 	const char *params[2 * SHAPE_MAX_KEY_COLUMNS + 1];
 	size_t nparams = 0;
 	autofree char *rows = mem_printf("%" PRId64, p->job->settings.batch.rows - 1);

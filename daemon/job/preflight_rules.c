@@ -17,14 +17,14 @@ static bool is_partitioned(const json_t *table) {
 
 static void add_columns(struct preflight_write *write, const struct assignment *assignments, size_t count) {
 	for (size_t i = 0; i < count; i++)
-		write->columns[write->ncolumns++] = assignments[i].column;
+		write->does.columns[write->does.ncolumns++] = assignments[i].column;
 }
 
 bool preflight_write_of(const struct jobfile *job, struct preflight_write *write, struct error *err) {
 	struct preflight_write w = {.schema = job->schema, .table = job->table, .to_worked_table = true, .does = {.only = true}};
 	if (job->kind == JOB_STATEMENT && !sqlcheck_statement(job, &w.target, err))
 		return false;
-	w.columns = mem_alloc((job->nset + job->ncolumns + w.target.ncolumns + 1) * sizeof *w.columns);
+	w.does.columns = mem_alloc((job->nset + job->ncolumns + w.target.ncolumns + 1) * sizeof *w.does.columns);
 	switch (job->kind) {
 	case JOB_UPDATE:
 		w.does.updates = true;
@@ -47,7 +47,7 @@ bool preflight_write_of(const struct jobfile *job, struct preflight_write *write
 		w.schema = w.target.schema;
 		w.table = w.target.table;
 		for (size_t i = 0; i < w.target.ncolumns; i++)
-			w.columns[w.ncolumns++] = w.target.columns[i];
+			w.does.columns[w.does.ncolumns++] = w.target.columns[i];
 		break;
 	}
 	*write = w;
@@ -55,22 +55,15 @@ bool preflight_write_of(const struct jobfile *job, struct preflight_write *write
 }
 
 void preflight_write_free(struct preflight_write *write) {
-	free(write->columns);
+	free(write->does.columns);
 	sqlcheck_target_free(&write->target);
 	*write = (struct preflight_write){0};
-}
-
-static bool writes_column(const struct preflight_write *write, const char *name) {
-	for (size_t i = 0; i < write->ncolumns; i++)
-		if (strcmp(write->columns[i], name) == 0)
-			return true;
-	return false;
 }
 
 /* Whether one of the names is written; an empty list stands for every column. */
 static bool writes_one_of(const struct preflight_write *write, const json_t *names) {
 	for (size_t i = 0; i < json_array_size(names); i++)
-		if (writes_column(write, json_string_value(json_array_get(names, i))))
+		if (rules_writes_column(&write->does, json_string_value(json_array_get(names, i))))
 			return true;
 	return json_array_size(names) == 0;
 }
@@ -128,12 +121,12 @@ static bool check_write_privileges(const struct preflight_facts *facts, const st
 		return false;
 	if (write->does.deletes && !fact_flag(relation, "may_delete"))
 		return refuse_privilege(facts, relation, "DELETE", NULL, err);
-	for (size_t i = 0; i < write->ncolumns; i++) {
-		const json_t *column = fact_column(relation, write->columns[i]);
+	for (size_t i = 0; i < write->does.ncolumns; i++) {
+		const json_t *column = fact_column(relation, write->does.columns[i]);
 		if (write->does.updates && !fact_flag(column, "may_update"))
-			return refuse_privilege(facts, relation, "UPDATE", write->columns[i], err);
+			return refuse_privilege(facts, relation, "UPDATE", write->does.columns[i], err);
 		if (write->does.inserts && !fact_flag(column, "may_insert"))
-			return refuse_privilege(facts, relation, "INSERT", write->columns[i], err);
+			return refuse_privilege(facts, relation, "INSERT", write->does.columns[i], err);
 	}
 	return true;
 }
@@ -141,9 +134,9 @@ static bool check_write_privileges(const struct preflight_facts *facts, const st
 /* What is kept is read. */
 static bool check_kept_privileges(const struct jobfile *job, const struct preflight_write *write,
                                   const struct preflight_facts *facts, const json_t *relation, struct error *err) {
-	for (size_t i = 0; job->keep_old_values && i < write->ncolumns; i++)
-		if (!fact_flag(fact_column(relation, write->columns[i]), "may_select")) {
-			refuse_privilege(facts, relation, "SELECT", write->columns[i], err);
+	for (size_t i = 0; job->keep_old_values && i < write->does.ncolumns; i++)
+		if (!fact_flag(fact_column(relation, write->does.columns[i]), "may_select")) {
+			refuse_privilege(facts, relation, "SELECT", write->does.columns[i], err);
 			return error_hint(err, "grant it, as old and new values are kept; or say rollback.keep_old_values = false");
 		}
 	return true;
@@ -217,8 +210,8 @@ static bool check_side_effects(const struct jobfile *job, const struct preflight
 
 static bool check_written_columns(const struct jobfile *job, const struct preflight_write *write,
                                   const struct preflight_facts *facts, const json_t *relation, struct error *err) {
-	for (size_t i = 0; i < write->ncolumns; i++) {
-		const char *name = write->columns[i];
+	for (size_t i = 0; i < write->does.ncolumns; i++) {
+		const char *name = write->does.columns[i];
 		const json_t *column = fact_column(relation, name);
 		if (column == NULL)
 			return refuse_missing_column(relation, name, err);
@@ -259,7 +252,7 @@ static const char *index_problem(const struct rules *rules, const json_t *relati
 		const json_t *part = json_array_get(columns, i);
 		const json_t *column = fact_column(relation, fact_text(part, "name"));
 		if (column == NULL)
-			problem = "is on an expression";
+			problem = "has a column that the role does not get to see";
 		else if (!fact_flag(column, "not_null"))
 			problem = "has a column that may be NULL";
 		else
@@ -332,6 +325,7 @@ static void fill_leaves(struct table_shape *shape, const json_t *leaves) {
 		const json_t *leaf = json_array_get(leaves, i);
 		shape->leaves[i] = (struct shape_leaf){.schema = mem_dup(fact_text(leaf, "schema")),
 		                                       .name = mem_dup(fact_text(leaf, "name")),
+		                                       .partition = mem_dup(json_string_value(json_object_get(leaf, "partition"))),
 		                                       .oid = fact_int(leaf, "oid"),
 		                                       .estimated_rows = fact_int(leaf, "estimated_rows"),
 		                                       .row_bytes = fact_int(leaf, "row_bytes")};
@@ -436,7 +430,7 @@ static bool check_key(const struct jobfile *job, const struct preflight_write *w
 	const json_t *columns = json_object_get(key, "columns");
 	for (size_t i = 0; i < json_array_size(columns); i++) {
 		const char *name = fact_text(json_array_get(columns, i), "name");
-		if (write->to_worked_table && write->does.updates && writes_column(write, name)) {
+		if (write->to_worked_table && write->does.updates && rules_writes_column(&write->does, name)) {
 			error_set(err, ERROR_DATA, "%s is a column of the key that %s is walked by: it can't be set", name, job->table);
 			return error_hint(err, "name another unique NOT NULL key with `key`");
 		}
@@ -446,12 +440,17 @@ static bool check_key(const struct jobfile *job, const struct preflight_write *w
 	return true;
 }
 
+/* What is known of a leaf: a partition that is no table of its own is as its table. */
+static const json_t *facts_of(const json_t *leaf, const json_t *table) {
+	return json_object_get(leaf, "columns") != NULL ? leaf : table;
+}
+
 /* The worked relations: those that are walked, and written if the write goes to them. */
 static bool check_leaves(const struct jobfile *job, const struct preflight_write *write, const struct preflight_facts *facts,
                          const struct table_shape *shape, json_t *warnings, struct error *err) {
 	const json_t *leaves = json_object_get(facts->table, "leaves");
 	for (size_t i = 0; i < json_array_size(leaves); i++) {
-		const json_t *leaf = json_array_get(leaves, i);
+		const json_t *leaf = facts_of(json_array_get(leaves, i), facts->table);
 		if (!facts->rules->check_relation(leaf, warnings, err) || !check_key_privileges(facts, shape, leaf, err))
 			return false;
 		if (write->to_worked_table && !check_written(job, write, facts, leaf, warnings, err))
@@ -461,20 +460,26 @@ static bool check_leaves(const struct jobfile *job, const struct preflight_write
 	return !write->to_worked_table || check_side_effects(job, write, facts, facts->table, warnings, err);
 }
 
+static bool is_same(const json_t *one, const json_t *other) {
+	return strcmp(fact_text(one, "schema"), fact_text(other, "schema")) == 0 &&
+	       strcmp(fact_text(one, "name"), fact_text(other, "name")) == 0;
+}
+
 static bool check_into(const struct jobfile *job, const struct preflight_write *write, const struct preflight_facts *facts,
                        json_t *warnings, struct error *err) {
 	if (facts->written == NULL)
 		return true;
-	if (write->does.inserts && fact_int(facts->written, "oid") == fact_int(facts->table, "oid"))
+	if (write->does.inserts && is_same(facts->written, facts->table))
 		return error_set(err, ERROR_DATA, "%s.%s is walked and inserted into: name another table with `into`",
 		                 fact_text(facts->table, "schema"), fact_text(facts->table, "name"));
 	if (!check_written(job, write, facts, facts->written, warnings, err))
 		return false;
 	const json_t *leaves = json_object_get(facts->written, "leaves");
-	for (size_t i = 0; i < json_array_size(leaves); i++)
-		if (!facts->rules->check_relation(json_array_get(leaves, i), warnings, err) ||
-		    !check_side_effects(job, write, facts, json_array_get(leaves, i), warnings, err))
+	for (size_t i = 0; i < json_array_size(leaves); i++) {
+		const json_t *leaf = facts_of(json_array_get(leaves, i), facts->written);
+		if (!facts->rules->check_relation(leaf, warnings, err) || !check_side_effects(job, write, facts, leaf, warnings, err))
 			return false;
+	}
 	return true;
 }
 

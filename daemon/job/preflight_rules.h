@@ -20,8 +20,6 @@ struct preflight_write {
 	const char *table;
 	bool to_worked_table;
 	struct rules_write does;
-	const char **columns;
-	size_t ncolumns;
 	struct sqlcheck_target target; /* kind statement */
 };
 
