@@ -3,6 +3,7 @@
 
 #include "common/mem.h"
 #include "daemon/engine/facts.h"
+#include "tests/unit/change_fact.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,21 +63,6 @@ static const char table_json[] =
 	"\"publishes_delete\":false,\"publishes_update\":false,\"replica_identity\":true}";
 static const char server_json[] = "{\"role\": \"worker\", \"schema\": \"public\", \"database\": \"db\", \"similar\": null,"
 								  "\"encoding\": \"UTF8\", \"read_only\": false, \"in_recovery\": false}";
-
-/* Sets "indexes/0/valid" of the object to the JSON value. */
-static void change(json_t *object, const char *path, const char *value) {
-	autofree char *copy = mem_dup(path);
-	char *rest = NULL;
-	char *part = strtok_r(copy, "/", &rest);
-	for (char *next = strtok_r(NULL, "/", &rest); next != NULL; part = next, next = strtok_r(NULL, "/", &rest))
-		object = json_is_array(object) ? json_array_get(object, (size_t)atoi(part)) : json_object_get(object, part);
-	json_t *new_value = json_loads(value, JSON_DECODE_ANY, NULL);
-	assert_non_null(new_value);
-	if (json_is_array(object))
-		json_array_set_new(object, (size_t)atoi(part), new_value);
-	else
-		json_object_set_new(object, part, new_value);
-}
 
 struct sample {
 	const char *path[3], *value[3]; /* changes; paths that begin with "server/" are the server's */
