@@ -129,10 +129,13 @@ static bool fires(const struct rules_write *write, const json_t *trigger) {
  * What a trigger writes is only told by its text, and what the routines do that it calls not even there. So the names of
  * all tables without transactions are looked for, and any is one too many.
  */
-static bool check_trigger_targets(const struct rules_write *write, const json_t *relation, struct error *err) {
+static bool check_trigger_targets(const struct rules_write *write, const json_t *relation, json_t *warnings, struct error *err) {
 	const json_t *triggers = json_object_get(relation, "triggers"), *others = json_object_get(relation, "not_transactional");
 	for (size_t i = 0; i < json_array_size(triggers); i++) {
 		const json_t *trigger = json_array_get(triggers, i);
+		if (fires(write, trigger) && fact_text(trigger, "statement")[0] == '\0')
+			fact_warn(warnings, "what the trigger %s writes is not known: the role has no TRIGGER privilege",
+			          fact_text(trigger, "name"));
 		for (size_t k = 0; fires(write, trigger) && k < json_array_size(others); k++) {
 			const json_t *other = json_array_get(others, k);
 			if (!mentions(fact_text(trigger, "statement"), fact_text(other, "name")))
@@ -178,7 +181,7 @@ static void warn_of_own_changes(const struct rules_write *write, const json_t *r
 
 static bool check_written(const struct jobfile *job, const struct rules_write *write, const json_t *relation, json_t *warnings,
                           struct error *err) {
-	if (!check_triggers_seen(job, relation, warnings, err) || !check_trigger_targets(write, relation, err))
+	if (!check_triggers_seen(job, relation, warnings, err) || !check_trigger_targets(write, relation, warnings, err))
 		return false;
 	warn_of_own_changes(write, relation, warnings);
 	return true;

@@ -40,7 +40,8 @@ SELECT JSON_OBJECT(
 			'statement', g.ACTION_STATEMENT) ORDER BY g.TRIGGER_NAME), ']')
 		FROM information_schema.TRIGGERS AS g
 		WHERE g.TRIGGER_SCHEMA = $1 AND g.EVENT_OBJECT_SCHEMA = $1 AND g.EVENT_OBJECT_TABLE = $2), '[]'), '$'),
--- Triggers are shown to those alone who may make some, and what comes by a role is not told: then only by what is seen.
+-- Triggers are shown to those alone who may make some (some releases of MariaDB show others all but what they do), and what comes by
+-- a role is not told: then only by what is seen.
 	'sees_triggers', EXISTS (SELECT 1 FROM information_schema.TRIGGERS AS g
 			WHERE g.TRIGGER_SCHEMA = $1 AND g.EVENT_OBJECT_SCHEMA = $1 AND g.EVENT_OBJECT_TABLE = $2)
 		OR EXISTS (SELECT 1 FROM information_schema.USER_PRIVILEGES AS u
