@@ -70,20 +70,25 @@ SELECT JSON_OBJECT(
 			ORDER BY f.ID), ']')
 		FROM information_schema./*!80000 INNODB_FOREIGN */ /*M! INNODB_SYS_FOREIGN */ AS f
 		WHERE f.REF_NAME = CONCAT($1, '/', $2) AND f.TYPE & 15 <> 0), '[]'), '$'),
--- One for each partition, in their order, or the table itself. Its number is made of its name: a table of these servers has none of
--- its own that outlives a rebuild.
+-- One for each partition, or each part of it, in their order; or the table itself. As in shape_check.sql its number is InnoDB's, which
+-- is another behind whatever builds it anew. InnoDB's names are those of files: other characters than letters, digits and _ are written
+-- in a way that MySQL 9 lets nobody ask for; a partition that has some has no number (0).
 	'leaves', JSON_EXTRACT((
 		SELECT CONCAT('[', GROUP_CONCAT(JSON_OBJECT(
-			'schema', l.TABLE_SCHEMA, 'name', l.TABLE_NAME, 'partition', l.name, 'method', l.method,
-			'oid', CRC32(CONCAT_WS('/', l.TABLE_SCHEMA, l.TABLE_NAME, l.name)),
-			'estimated_rows', l.estimated_rows, 'bytes', l.bytes,
-			'row_bytes', IF(l.estimated_rows > 0, GREATEST(1, l.bytes DIV l.estimated_rows), 100)) ORDER BY l.position), ']')
+			'schema', l.TABLE_SCHEMA, 'name', l.TABLE_NAME, 'partition', l.part, 'method', l.PARTITION_METHOD,
+			'oid', COALESCE(i.TABLE_ID, 0), 'estimated_rows', l.estimated_rows, 'bytes', l.bytes,
+			'row_bytes', IF(l.estimated_rows > 0, GREATEST(1, l.bytes DIV l.estimated_rows), 100)) ORDER BY l.place, l.subplace), ']')
 		FROM (
-			SELECT p.TABLE_SCHEMA, p.TABLE_NAME, p.PARTITION_NAME AS name, MIN(p.PARTITION_METHOD) AS method,
-				MIN(p.PARTITION_ORDINAL_POSITION) AS position,
-				COALESCE(CAST(SUM(p.TABLE_ROWS) AS UNSIGNED), 0) AS estimated_rows, COALESCE(CAST(SUM(p.DATA_LENGTH) AS UNSIGNED), 0) AS bytes
+			SELECT p.TABLE_SCHEMA, p.TABLE_NAME, COALESCE(p.SUBPARTITION_NAME, p.PARTITION_NAME) AS part, p.PARTITION_METHOD,
+				p.PARTITION_ORDINAL_POSITION AS place, p.SUBPARTITION_ORDINAL_POSITION AS subplace,
+				COALESCE(p.TABLE_ROWS, 0) AS estimated_rows, COALESCE(p.DATA_LENGTH, 0) AS bytes,
+				LOWER(CONCAT($1, '/', $2, COALESCE(CONCAT('#p#', p.PARTITION_NAME), ''), COALESCE(CONCAT('#sp#', p.SUBPARTITION_NAME), ''))) AS path
 			FROM information_schema.PARTITIONS AS p
-			WHERE p.TABLE_SCHEMA = $1 AND p.TABLE_NAME = $2
-			GROUP BY p.TABLE_SCHEMA, p.TABLE_NAME, p.PARTITION_NAME) AS l), '$'))
+			WHERE p.TABLE_SCHEMA = $1 AND p.TABLE_NAME = $2) AS l
+		LEFT JOIN (
+			SELECT n.TABLE_ID, LOWER(CONVERT(n.NAME USING utf8mb4)) AS path
+			FROM information_schema./*!80000 INNODB_TABLES */ /*M! INNODB_SYS_TABLES */ AS n
+			WHERE CAST(LEFT(n.NAME, CHAR_LENGTH(CONCAT($1, '/', $2))) AS BINARY) = CAST(CONCAT($1, '/', $2) AS BINARY)) AS i
+			ON CAST(i.path AS BINARY) = CAST(l.path AS BINARY)), '$'))
 FROM information_schema.TABLES AS t
 WHERE t.TABLE_SCHEMA = $1 AND t.TABLE_NAME = $2

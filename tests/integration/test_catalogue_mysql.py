@@ -25,7 +25,7 @@ CREATE TABLE texts (a VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, b B
     v INT, w INT AS (v + 1) STORED, PRIMARY KEY (c, a, b), UNIQUE KEY begins (a(5), d), UNIQUE KEY `weird``"name` (d, e), KEY plain (f));
 CREATE TABLE nokey (a INT, b JSON, c DOUBLE, g GEOMETRY);
 CREATE TABLE backwards (a INT, b INT, PRIMARY KEY (a DESC, b));
-CREATE TABLE parts (id INT PRIMARY KEY, v INT) PARTITION BY RANGE (id) (PARTITION low VALUES LESS THAN (100), PARTITION `High` VALUES LESS THAN MAXVALUE);
+CREATE TABLE parts (id INT PRIMARY KEY, v INT) PARTITION BY RANGE (id) (PARTITION low VALUES LESS THAN (100), PARTITION `Hi-gh` VALUES LESS THAN MAXVALUE);
 CREATE TABLE hashed (id INT PRIMARY KEY, v INT) PARTITION BY RANGE (id) SUBPARTITION BY HASH (id) SUBPARTITIONS 2 (PARTITION p0 VALUES LESS THAN (100), PARTITION p1 VALUES LESS THAN MAXVALUE);
 CREATE TABLE aria (id INT PRIMARY KEY) ENGINE = MyISAM;
 CREATE VIEW a_view AS SELECT * FROM plain;
@@ -224,10 +224,15 @@ def test_a_leaf_for_each_partition(root):
     assert (leaf["schema"], leaf["name"], leaf["partition"]) == (DB, "plain", None)
     assert 800 <= leaf["estimated_rows"] <= 1000 and leaf["row_bytes"] >= 1
     parts = describe(root, "parts")
-    assert parts["kind"] == "p" and [(p["name"], p["partition"]) for p in parts["leaves"]] == [("parts", "low"), ("parts", "High")]
-    assert len({p["oid"] for p in parts["leaves"]} | {leaf["oid"]}) == 3
+    assert parts["kind"] == "p" and [(p["name"], p["partition"]) for p in parts["leaves"]] == [("parts", "low"), ("parts", "Hi-gh")]
+    other_case = describe(root, "Plain")["leaves"][0]
+    assert len({p["oid"] for p in parts["leaves"] + [leaf, other_case] if p["oid"] > 0}) == 3 and parts["leaves"][1]["oid"] == 0
     assert parts["leaves"][0]["estimated_rows"] < parts["leaves"][1]["estimated_rows"] <= 1000
-    assert [p["partition"] for p in describe(root, "hashed")["leaves"]] == ["p0", "p1"]
+    hashed = describe(root, "hashed")["leaves"]
+    assert len(hashed) == 4 and all(f"p{i // 2}sp" in p["partition"] for i, p in enumerate(hashed))
+    # What is built anew has another number.
+    root.sql("ALTER TABLE hashed REBUILD PARTITION p0")
+    assert [a["oid"] == b["oid"] for a, b in zip(hashed, describe(root, "hashed")["leaves"])] == [False, False, True, True]
 
 
 def test_triggers_and_what_they_could_reach(root):
