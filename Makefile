@@ -61,9 +61,12 @@ DAEMON_SRC := \
 	daemon/base/notify.c \
 	daemon/daemon.c \
 	daemon/engine/connecting.c \
+	daemon/engine/dialect_mysql_plan.c \
 	daemon/engine/dialect_postgres.c \
 	daemon/engine/engine.c \
-	daemon/engine/explain.c \
+	daemon/engine/explain_mysql.c \
+	daemon/engine/explain_postgres.c \
+	daemon/engine/facts.c \
 	daemon/engine/link.c \
 	daemon/engine/mysql.c \
 	daemon/engine/mysql_connect.c \
@@ -76,6 +79,9 @@ DAEMON_SRC := \
 	daemon/engine/postgres_connect.c \
 	daemon/engine/postgres_error.c \
 	daemon/engine/postgres_prepared.c \
+	daemon/engine/rules.c \
+	daemon/engine/rules_mysql.c \
+	daemon/engine/rules_postgres.c \
 	daemon/engine/shape.c \
 	daemon/engine/transaction.c \
 	daemon/job/batch.c \

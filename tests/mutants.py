@@ -10,6 +10,7 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DIALECT, ERRORS = "daemon/engine/dialect_postgres.c", "daemon/engine/postgres_error.c"
 JOB, BATCH, PREFLIGHT, RULES = "daemon/job/job.c", "daemon/job/batch.c", "daemon/job/preflight.c", "daemon/job/preflight_rules.c"
+RULES_POSTGRES = "daemon/engine/rules_postgres.c"
 BEGIN, CHECKPOINT, LAG = "sql/postgres/begin.sql", "sql/postgres/checkpoint.sql", "daemon/throttle/lag.c"
 VARIANT = "build/failpoint"
 BOUNDARY_END = """add_range(&b, shape, NULL, has_after);
@@ -79,7 +80,7 @@ MUTANTS = {
     "UPDATE without ONLY": ([(DIALECT, '"UPDATE ONLY "', '"UPDATE "')], ["test_partition.py::test_inheritance_children_are_left_alone"]),
     "policies are obeyed in silence": ([(DIALECT, '{"row_security", "off"}', '{"row_security", "on"}')],
                                        ["test_traps.py::test_row_level_security_that_comes_while_a_job_runs_is_no_silence"]),
-    "policies are no reason to refuse": ([(RULES, 'if (flag_of(relation, "row_security"))', "if (false)")],
+    "policies are no reason to refuse": ([(RULES_POSTGRES, 'if (fact_flag(relation, "row_security"))', "if (false)")],
                                          ["test_refusals.py::test_refused[row_level_security]"]),
     "the table's mark is not looked at": (
         [(CHECKPOINT, "::regclass = $10::oid", "::regclass IS NOT NULL"), (DIALECT, "= $13::text", "<> '-' || $13::text")],
@@ -193,19 +194,19 @@ MUTANTS = {
                       ("daemon/job/plan.c", "scanned > 0 ? 0.99 : 0.0", "(double)scanned / (double)estimated")], ["unit/test_plan"]),
 
     # --- what is refused ---
-    **{f"{name} is not refused": ([(RULES, old, new)], [f"test_refusals.py::test_refused[{test}]"]) for name, old, new, test in (
-        ("a nullable key", 'if (!flag_of(column, "not_null"))', "if (false)", "nullable_unique_key"),
-        ("a float key", 'if (flag_of(column, "float"))', "if (false)", "float_key"),
-        ("SET on the key", "if (write->to_worked_table && write->updates && writes_column", "if (false && writes_column", "set_on_the_key"),
-        ("a generated column", 'if (flag_of(column, "generated"))', "if (false)", "generated_column"),
-        ("an identity column", 'if (flag_of(column, "identity_always"))', "if (false)", "identity_column"),
-        ("a view", 'if (strcmp(kind, "r") != 0 &&', "if (kind[0] != 'v' && strcmp(kind, \"r\") != 0 &&", "view"),
-        ("a trigger", "if (job->allow_triggers)", "if (job->allow_triggers || true)", "trigger"),
-        ("a cascade", "if (job->allow_cascades)", "if (job->allow_cascades || true)", "cascade"),
-        ("no replica identity", "if (published && ", "if (false && published && ", "published_without_identity"))},
-    "a temporary table is not refused": ([(RULES, '"persistence"), "t") == 0', '"persistence"), "t") == 2')],
+    **{f"{name} is not refused": ([(where, old, new)], [f"test_refusals.py::test_refused[{test}]"]) for name, where, old, new, test in (
+        ("a nullable key", RULES, 'else if (!fact_flag(column, "not_null"))', "else if (false)", "nullable_unique_key"),
+        ("a float key", RULES_POSTGRES, 'if (fact_flag(column, "float"))', "if (false)", "float_key"),
+        ("SET on the key", RULES, "if (write->to_worked_table && write->does.updates && writes_column", "if (false && writes_column", "set_on_the_key"),
+        ("a generated column", RULES, 'if (fact_flag(column, "generated"))', "if (false)", "generated_column"),
+        ("an identity column", RULES_POSTGRES, 'return fact_flag(column, "identity_always") ?', "return false ?", "identity_column"),
+        ("a view", RULES_POSTGRES, 'if (strcmp(kind, "r") != 0 &&', "if (kind[0] != 'v' && strcmp(kind, \"r\") != 0 &&", "view"),
+        ("a trigger", RULES, "if (job->allow_triggers)", "if (job->allow_triggers || true)", "trigger"),
+        ("a cascade", RULES, "if (job->allow_cascades)", "if (job->allow_cascades || true)", "cascade"),
+        ("no replica identity", RULES_POSTGRES, "if (published && ", "if (false && published && ", "published_without_identity"))},
+    "a temporary table is not refused": ([(RULES_POSTGRES, '"persistence"), "t") == 0', '"persistence"), "t") == 2')],
                                          ["unit/test_preflight_rules"]),
-    "a foreign table is not refused": ([(RULES, 'if (strcmp(kind, "r") != 0 &&', "if (kind[0] != 'f' && strcmp(kind, \"r\") != 0 &&")],
+    "a foreign table is not refused": ([(RULES_POSTGRES, 'if (strcmp(kind, "r") != 0 &&', "if (kind[0] != 'f' && strcmp(kind, \"r\") != 0 &&")],
                                        ["unit/test_preflight"]),
     "any plan will do": ([(PREFLIGHT, "if (p->empty || is_bounded(p, &v))", "if (true || is_bounded(p, &v))")], ["unit/test_preflight"]),
     **{f"a fragment may {what}": ([(file, old, new)], ["unit/test_sqlcheck"]) for what, file, old, new in (

@@ -8,6 +8,8 @@
 
 #include "common/error.h"
 #include "common/jobfile.h"
+#include "daemon/engine/explain.h"
+#include "daemon/engine/rules.h"
 #include "daemon/engine/shape.h"
 
 #include <stdint.h>
@@ -69,6 +71,17 @@ struct dialect {
 	 * leaves. Caller frees.
 	 */
 	char *(*checkpoint)(const struct table_shape *shape);
+
+	/* Asks for the plan of one of the texts above: one row with what judge_plan reads. Parameters: the text's. Caller frees. */
+	char *(*explain)(const char *sql);
+	explain_judge_fn *judge_plan;
+	/* A statement that the server refuses where a fragment of the job looks at more than its row, if the plan of the work doesn't
+	 * show that. No parameters. NULL, or answers NULL: it does. Caller frees. */
+	char *(*row_check)(const struct jobfile *job, const struct shape_leaf *leaf);
+	/* Whether a plan that reads beyond its range may be the planner's choice: it is asked again behind
+	 * explain_without_seqscan.sql, which leaves it none. */
+	bool plans_again;
+	const struct rules *rules; /* what preflight demands of this kind of server */
 };
 
 extern const struct dialect dialect_postgres;

@@ -547,6 +547,10 @@ static char *work_kept(const struct jobfile *job, const struct table_shape *shap
 	return strbuf_take(&b);
 }
 
+static char *explain(const char *sql) {
+	return mem_printf("%s%s", dialect_sql(&dialect_postgres, "explain"), sql);
+}
+
 const struct dialect dialect_postgres = {
 	.name = "postgres",
 	.schema_version = SCHEMA_VERSION,
@@ -561,4 +565,8 @@ const struct dialect dialect_postgres = {
 	.capture = capture,
 	.work_kept = work_kept,
 	.checkpoint = checkpoint,
+	.explain = explain,
+	.judge_plan = explain_postgres_judge,
+	.plans_again = true,
+	.rules = &rules_postgres,
 };

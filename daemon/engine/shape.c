@@ -10,6 +10,7 @@ void shape_free(struct table_shape *shape) {
 		return;
 	free(shape->schema);
 	free(shape->name);
+	free(shape->index);
 	for (size_t i = 0; i < shape->nkey; i++) {
 		free(shape->key[i].name);
 		free(shape->key[i].type);
@@ -21,6 +22,7 @@ void shape_free(struct table_shape *shape) {
 	for (size_t i = 0; i < shape->nleaves; i++) {
 		free(shape->leaves[i].schema);
 		free(shape->leaves[i].name);
+		free(shape->leaves[i].partition);
 	}
 	free(shape->leaves);
 	free(shape);
@@ -33,6 +35,12 @@ static json_t *strings_to_json(char *const *strings, size_t count) {
 	return array;
 }
 
+/* Sets the member where there is something to set. */
+static void set_string(json_t *object, const char *name, const char *text) {
+	if (text != NULL)
+		json_object_set_new(object, name, json_string(text));
+}
+
 json_t *shape_to_json(const struct table_shape *shape) {
 	json_t *key = json_array();
 	for (size_t i = 0; i < shape->nkey; i++) {
@@ -43,15 +51,19 @@ json_t *shape_to_json(const struct table_shape *shape) {
 	json_t *leaves = json_array();
 	for (size_t i = 0; i < shape->nleaves; i++) {
 		const struct shape_leaf *leaf = &shape->leaves[i];
-		json_array_append_new(leaves, json_pack("{s:s, s:s, s:I, s:I, s:I}", "schema", leaf->schema, "name", leaf->name, "oid",
-		                                        (json_int_t)leaf->oid, "estimated_rows", (json_int_t)leaf->estimated_rows,
-		                                        "row_bytes", (json_int_t)leaf->row_bytes));
+		json_t *object =
+			json_pack("{s:s, s:s, s:I, s:I, s:I}", "schema", leaf->schema, "name", leaf->name, "oid", (json_int_t)leaf->oid,
+		              "estimated_rows", (json_int_t)leaf->estimated_rows, "row_bytes", (json_int_t)leaf->row_bytes);
+		set_string(object, "partition", leaf->partition);
+		json_array_append_new(leaves, object);
 	}
-	return json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:I}", "schema", shape->schema, "name", shape->name, "oid",
-	                 (json_int_t)shape->oid, "partitioned", (int)shape->partitioned, "key", key, "search_path",
-	                 strings_to_json(shape->search_path, shape->nsearch_path), "conflict_key",
-	                 strings_to_json(shape->conflict_key, shape->nconflict_key), "leaves", leaves, "estimated_rows",
-	                 (json_int_t)shape->estimated_rows);
+	json_t *json = json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:I}", "schema", shape->schema, "name", shape->name, "oid",
+	                         (json_int_t)shape->oid, "partitioned", (int)shape->partitioned, "key", key, "search_path",
+	                         strings_to_json(shape->search_path, shape->nsearch_path), "conflict_key",
+	                         strings_to_json(shape->conflict_key, shape->nconflict_key), "leaves", leaves, "estimated_rows",
+	                         (json_int_t)shape->estimated_rows);
+	set_string(json, "index", shape->index);
+	return json;
 }
 
 static bool read_string(const json_t *object, const char *name, char **out) {
@@ -114,6 +126,7 @@ static bool read_leaves(const json_t *json, struct table_shape *shape) {
 		    !read_int(from, "oid", &leaf->oid) || !read_int(from, "estimated_rows", &leaf->estimated_rows) ||
 		    !read_int(from, "row_bytes", &leaf->row_bytes) || leaf->row_bytes < 1)
 			return false;
+		leaf->partition = mem_dup(json_string_value(json_object_get(from, "partition")));
 	}
 	return true;
 }
@@ -123,6 +136,7 @@ static bool read_shape(const json_t *json, struct table_shape *shape) {
 	if (!json_is_boolean(partitioned))
 		return false;
 	shape->partitioned = json_is_true(partitioned);
+	shape->index = mem_dup(json_string_value(json_object_get(json, "index")));
 	return read_string(json, "schema", &shape->schema) && read_string(json, "name", &shape->name) &&
 	       read_int(json, "oid", &shape->oid) && read_key(json, shape) &&
 	       read_strings(json, "search_path", &shape->search_path, &shape->nsearch_path) &&

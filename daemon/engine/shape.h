@@ -24,6 +24,7 @@ struct shape_column {
 struct shape_leaf {
 	char *schema;
 	char *name;
+	char *partition; /* NULL: the table itself, or a partition that is a table of its own */
 	int64_t oid;
 	int64_t estimated_rows;
 	int64_t row_bytes; /* average width on disk, at least 1 */
@@ -36,6 +37,7 @@ struct table_shape {
 	bool partitioned;
 	struct shape_column key[SHAPE_MAX_KEY_COLUMNS];
 	size_t nkey;
+	char *index;        /* the key's, where a statement has to name it; NULL elsewhere */
 	char **search_path; /* pg_catalog, the table's schema, the key operators' schemas: unquoted names */
 	size_t nsearch_path;
 	char **conflict_key; /* kind insert: the columns of the conflict target, resolved */

@@ -3,7 +3,7 @@
 #include "common/mem.h"
 #include "common/sqlcheck.h"
 #include "daemon/engine/dialect.h"
-#include "daemon/engine/explain.h"
+#include "daemon/engine/facts.h"
 #include "daemon/job/preflight_rules.h"
 
 #include <ev.h>
@@ -21,7 +21,7 @@ enum {
 };
 
 /* Which plan is asked for. */
-enum plan_of { PLAN_BOUNDARY, PLAN_WORK };
+enum plan_of { PLAN_BOUNDARY, PLAN_ROW_CHECK, PLAN_WORK };
 
 typedef void answer_fn(struct preflight *p, const struct engine_result *result);
 
@@ -156,12 +156,12 @@ static const char *schema_of(const json_t *relation) {
 	return json_string_value(json_object_get(relation, "schema"));
 }
 
-/* Opens a read-only transaction with the settings of a batch; what one refused before is rolled back. */
+/* Opens a transaction that only looks, with the settings of a batch; what one refused before is rolled back. */
 static void begin(struct preflight *p, const struct table_shape *shape, answer_fn *answer) {
 	const struct dialect_session session = {.statement_timeout_ms = STATEMENT_TIMEOUT_MS, .lock_timeout_ms = LOCK_TIMEOUT_MS};
 	const struct dialect *dialect = p->engine->dialect;
 	autofree char *settings = dialect->settings(shape, &session);
-	autofree char *sql = mem_printf("%s; %s", dialect_sql(dialect, "begin_read"), settings);
+	autofree char *sql = mem_printf("%s; %s", dialect_sql(dialect, "begin_plan"), settings);
 	run(p, "opening a transaction", sql, NULL, 0, answer);
 }
 
@@ -200,8 +200,7 @@ static const char *plan_name(const struct preflight *p) {
 }
 
 /* A sequential scan, or an index of something else: fine on what is small, otherwise the user's to decide. */
-static bool accept_scan(struct preflight *p, const struct explain_verdict *v, const struct explain_verdict *first,
-                        struct error *err) {
+static bool accept_scan(struct preflight *p, const struct explain_verdict *v, struct error *err) {
 	const struct shape_leaf *leaf = leaf_of(p);
 	int64_t small = p->job->settings.batch.rows * BATCHES_OF_SCANS;
 	if (small < SMALL_ROWS)
@@ -210,25 +209,24 @@ static bool accept_scan(struct preflight *p, const struct explain_verdict *v, co
 		return true;
 	const char *how = v->by_key ? "though the key's index could be used" : "no index on the key bounds it";
 	if (p->job->allow_no_index) {
-		preflight_warn(p->warnings, "%s reads %s.%s beyond its range each time: %s %s, %s", plan_name(p), leaf->schema,
-		               leaf->name, first->scan, first->index, how);
+		fact_warn(p->warnings, "%s reads %s.%s beyond its range each time: %s %s, %s", plan_name(p), leaf->schema, leaf->name,
+		          v->scan, v->index, how);
 		return true;
 	}
 	error_set(err, ERROR_DATA, "%s would read %s.%s (%" PRId64 " rows) beyond its range each time: %s%s%s, %s", plan_name(p),
-	          leaf->schema, leaf->name, leaf->estimated_rows, first->scan, first->index[0] != '\0' ? " of " : "", first->index,
-	          how);
+	          leaf->schema, leaf->name, leaf->estimated_rows, v->scan, v->index[0] != '\0' ? " of " : "", v->index, how);
 	return error_hint(err, "ANALYZE the table, take a smaller batch.rows, simplify `where`; or say allow_no_index = true");
 }
 
 static void plan_is_fine(struct preflight *p) {
 	p->forced = false;
-	if (p->plan == PLAN_BOUNDARY) {
-		p->plan = PLAN_WORK;
-		explain(p);
+	if (p->plan == PLAN_WORK) {
+		p->leaf++;
+		next_leaf(p);
 		return;
 	}
-	p->leaf++;
-	next_leaf(p);
+	p->plan = p->plan == PLAN_BOUNDARY ? PLAN_ROW_CHECK : PLAN_WORK;
+	explain(p);
 }
 
 static void reopened(struct preflight *p, const struct engine_result *result) {
@@ -251,27 +249,30 @@ static bool is_bounded(const struct preflight *p, const struct explain_verdict *
 	return !v->reads || (v->by_key && !(p->plan == PLAN_BOUNDARY && v->sorts));
 }
 
-static void judge_forced(struct preflight *p, const struct explain_verdict *v) {
+/* The server's last word. */
+static void judge_scan(struct preflight *p, const struct explain_verdict *v) {
 	struct explain_verdict shown = *v;
 	struct error err;
 	shown.by_key = is_bounded(p, v);
-	if (!accept_scan(p, &shown, &shown, &err))
+	if (!accept_scan(p, &shown, &err))
 		finish(p, &err);
-	else
+	else if (p->forced)
 		roll_back(p, rolled_back_forced);
+	else
+		plan_is_fine(p);
 }
 
 static void explained(struct preflight *p, const struct engine_result *result) {
-	const struct shape_leaf *leaf = leaf_of(p);
 	const char *text = result->nrows == 1 ? engine_value(result, 0, 0) : NULL;
 	struct explain_verdict v;
 	struct error err;
-	if (!explain_judge(text != NULL ? text : "", leaf->schema, leaf->name, p->shape->key[0].name, &v, &err)) {
+	const struct dialect *dialect = p->engine->dialect;
+	if (!dialect->judge_plan(text != NULL ? text : "", p->shape, leaf_of(p), &v, &err)) {
 		finish(p, &err);
 		return;
 	}
 	if (p->forced) {
-		judge_forced(p, &v);
+		judge_scan(p, &v);
 		return;
 	}
 	if (p->plan == PLAN_WORK && v.depends[0] != '\0') {
@@ -282,11 +283,13 @@ static void explained(struct preflight *p, const struct engine_result *result) {
 		return;
 	}
 	if (p->plan == PLAN_WORK && v.other_rows > SMALL_ROWS)
-		preflight_warn(p->warnings, "each batch reads all of %s (about %.0f rows)", v.other, v.other_rows);
+		fact_warn(p->warnings, "each batch reads all of %s (about %.0f rows)", v.other, v.other_rows);
 	if (p->empty || is_bounded(p, &v))
 		plan_is_fine(p);
+	else if (dialect->plans_again)
+		run(p, "planning", dialect_sql(dialect, "explain_without_seqscan"), NULL, 0, forced_set);
 	else
-		run(p, "planning", dialect_sql(p->engine->dialect, "explain_without_seqscan"), NULL, 0, forced_set);
+		judge_scan(p, &v);
 }
 
 /* ---- Which fragment does the server refuse? ---- */
@@ -360,9 +363,31 @@ static void work_refused(struct preflight *p, const struct engine_result *result
 	roll_back(p, rolled_back_refused);
 }
 
+static void row_checked(struct preflight *p, const struct engine_result *result) {
+	(void)result;
+	plan_is_fine(p);
+}
+
+/* Only whether the server takes it matters, not how it would do it. */
+static void check_rows(struct preflight *p) {
+	const struct dialect *dialect = p->engine->dialect;
+	autofree char *sql = dialect->row_check != NULL ? dialect->row_check(&p->variant, leaf_of(p)) : NULL;
+	if (sql == NULL) {
+		plan_is_fine(p);
+		return;
+	}
+	autofree char *text = dialect->explain(sql);
+	run(p, "looking at the fragments", text, NULL, 0, row_checked);
+	p->refused = work_refused;
+}
+
 /* Asks for the plan of the boundary or the work, over real keys if there are any. */
 static void explain(struct preflight *p) {
 	const struct dialect *dialect = p->engine->dialect;
+	if (p->plan == PLAN_ROW_CHECK) {
+		check_rows(p);
+		return;
+	}
 	const char *params[2 * SHAPE_MAX_KEY_COLUMNS + 1];
 	size_t nparams = 0;
 	autofree char *rows = mem_printf("%" PRId64, p->job->settings.batch.rows - 1);
@@ -376,7 +401,7 @@ static void explain(struct preflight *p) {
 		sql = dialect->work(&p->variant, p->shape, leaf_of(p), true);
 		add_key(p, KEY_END, params, &nparams);
 	}
-	autofree char *text = mem_printf("%s%s", dialect_sql(dialect, "explain"), sql);
+	autofree char *text = dialect->explain(sql);
 	run(p, p->plan == PLAN_BOUNDARY ? "planning the look-up of a batch's end" : "planning the batch", text, params, nparams,
 	    explained);
 	if (p->plan == PLAN_WORK)
@@ -468,7 +493,8 @@ static void choose_leaves(struct preflight *p) {
 }
 
 static void judge_tables(struct preflight *p) {
-	const struct preflight_facts facts = {.server = p->server, .table = p->table, .written = p->written};
+	const struct preflight_facts facts = {
+		.rules = p->engine->dialect->rules, .server = p->server, .table = p->table, .written = p->written};
 	struct error err;
 	if (!preflight_rules(p->job, &p->write, &facts, p->warnings, &p->shape, &err)) {
 		finish(p, &err);
@@ -521,7 +547,7 @@ static void resolved(struct preflight *p, const struct engine_result *result) {
 		finish_internal(p, "the server's description can't be read");
 		return;
 	}
-	if (!preflight_rules_server(p->job, p->server, &err)) {
+	if (!preflight_rules_server(p->job, p->engine->dialect->rules, p->server, p->warnings, &err)) {
 		finish(p, &err);
 		return;
 	}

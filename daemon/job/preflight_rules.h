@@ -1,6 +1,6 @@
 /*
- * preflight_rules.h: what must be true of the tables of a job, judged over what the catalogue said of them
- * (sql/postgres/describe.sql). Pure.
+ * preflight_rules.h: what must be true of the tables of a job, judged over what the catalogue said of them (describe.sql of
+ * the server's kind). What one kind alone demands is behind daemon/engine/rules.h. Pure.
  */
 #ifndef BACKFILLD_PREFLIGHT_RULES_H
 #define BACKFILLD_PREFLIGHT_RULES_H
@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/jobfile.h"
 #include "common/sqlcheck.h"
+#include "daemon/engine/rules.h"
 #include "daemon/engine/shape.h"
 
 #include <jansson.h>
@@ -18,10 +19,7 @@ struct preflight_write {
 	const char *schema; /* NULL = the worked table's */
 	const char *table;
 	bool to_worked_table;
-	bool inserts, updates, deletes;
-	bool only; /* children of the worked table are left alone */
-	const char **columns;
-	size_t ncolumns;
+	struct rules_write does;
 	struct sqlcheck_target target; /* kind statement */
 };
 
@@ -32,16 +30,17 @@ void preflight_write_free(struct preflight_write *write);
 
 /* Objects as resolve.sql and describe.sql make them. */
 struct preflight_facts {
+	const struct rules *rules; /* of the server's kind */
 	const json_t *server;
 	const json_t *table;
 	const json_t *written; /* NULL when the worked table itself is written */
 };
 
 /* After resolve.sql: the server takes writes and the table is there. */
-bool preflight_rules_server(const struct jobfile *job, const json_t *server, struct error *err);
+bool preflight_rules_server(const struct jobfile *job, const struct rules *rules, const json_t *server, json_t *warnings,
+                            struct error *err);
 /* Every rule. *shape is new on success; strings are added to `warnings`. */
 bool preflight_rules(const struct jobfile *job, const struct preflight_write *write, const struct preflight_facts *facts,
                      json_t *warnings, struct table_shape **shape, struct error *err);
-void preflight_warn(json_t *warnings, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

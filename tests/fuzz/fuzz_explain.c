@@ -9,7 +9,9 @@
 static bool judge(const char *json, struct explain_verdict *verdict) {
 	struct error err = {0};
 	*verdict = (struct explain_verdict){0};
-	if (!explain_judge(json, "public", "e", "id", verdict, &err)) {
+	static const struct shape_leaf leaf = {.schema = (char *)"public", .name = (char *)"e"};
+	static const struct table_shape shape = {.key = {{.name = (char *)"id"}}, .nkey = 1};
+	if (!explain_postgres_judge(json, &shape, &leaf, verdict, &err)) {
 		fuzz_require_error(&err, ERROR_INTERNAL);
 		return false;
 	}

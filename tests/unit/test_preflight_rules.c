@@ -2,6 +2,8 @@
 #include "daemon/job/preflight_rules.h"
 
 #include "common/mem.h"
+#include "daemon/engine/facts.h"
+#include "tests/unit/change_fact.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,21 +64,6 @@ static const char table_json[] =
 static const char server_json[] = "{\"role\": \"worker\", \"schema\": \"public\", \"database\": \"db\", \"similar\": null,"
 								  "\"encoding\": \"UTF8\", \"read_only\": false, \"in_recovery\": false}";
 
-/* Sets "indexes/0/valid" of the object to the JSON value. */
-static void change(json_t *object, const char *path, const char *value) {
-	autofree char *copy = mem_dup(path);
-	char *rest = NULL;
-	char *part = strtok_r(copy, "/", &rest);
-	for (char *next = strtok_r(NULL, "/", &rest); next != NULL; part = next, next = strtok_r(NULL, "/", &rest))
-		object = json_is_array(object) ? json_array_get(object, (size_t)atoi(part)) : json_object_get(object, part);
-	json_t *new_value = json_loads(value, JSON_DECODE_ANY, NULL);
-	assert_non_null(new_value);
-	if (json_is_array(object))
-		json_array_set_new(object, (size_t)atoi(part), new_value);
-	else
-		json_object_set_new(object, part, new_value);
-}
-
 struct sample {
 	const char *path[3], *value[3]; /* changes; paths that begin with "server/" are the server's */
 	const char *column;
@@ -103,8 +90,10 @@ static bool judge(const struct sample *c, json_t *warnings, struct table_shape *
 		change(both, c->path[i], c->value[i]);
 	struct preflight_write write;
 	assert_true(preflight_write_of(&sqlcheck_postgres, &job, &write, err));
-	const struct preflight_facts facts = {.server = json_object_get(both, "server"), .table = json_object_get(both, "table")};
-	bool ok = preflight_rules_server(&job, facts.server, err) && preflight_rules(&job, &write, &facts, warnings, shape, err);
+	const struct preflight_facts facts = {
+		.rules = &rules_postgres, .server = json_object_get(both, "server"), .table = json_object_get(both, "table")};
+	bool ok = preflight_rules_server(&job, facts.rules, facts.server, warnings, err) &&
+	          preflight_rules(&job, &write, &facts, warnings, shape, err);
 	preflight_write_free(&write);
 	json_decref(both);
 	return ok;
@@ -188,9 +177,9 @@ static void shape_of_composite_key(void **state) {
 static void warnings_once(void **state) {
 	(void)state;
 	json_t *warnings = json_array();
-	preflight_warn(warnings, "%d", 1);
-	preflight_warn(warnings, "%d", 1);
-	preflight_warn(warnings, "%d", 2);
+	fact_warn(warnings, "%d", 1);
+	fact_warn(warnings, "%d", 1);
+	fact_warn(warnings, "%d", 2);
 	assert_int_equal(json_array_size(warnings), 2);
 	json_decref(warnings);
 }

@@ -1,4 +1,4 @@
-/* test_explain.c: plans as PostgreSQL 15 wrote them (costs and widths left out), and what is made of them. */
+/* test_explain_postgres.c: plans as PostgreSQL 15 wrote them (costs and widths left out), and what is made of them. */
 #include "daemon/engine/explain.h"
 
 #include <setjmp.h>
@@ -73,10 +73,16 @@ static const char seq_plan[] = "[{\"Plan\":{\"Node Type\":\"ModifyTable\",\"Oper
 							   "\"Schema\":\"public\",\"Alias\":\"e\",\"Total Cost\":4870.0,\"Plan Rows\":190290,"
 							   "\"Filter\":\"((e.id > 100) AND (e.id <= 190000))\"}]}}]";
 
+static bool judge_of(const char *plan, const char *table, struct explain_verdict *v, struct error *err) {
+	const struct shape_leaf leaf = {.schema = (char *)"public", .name = (char *)table};
+	static const struct table_shape shape = {.key = {{.name = (char *)"id"}}, .nkey = 1};
+	return explain_postgres_judge(plan, &shape, &leaf, v, err);
+}
+
 static struct explain_verdict judge(const char *plan) {
 	struct explain_verdict v;
 	struct error err = {0};
-	assert_true(explain_judge(plan, "public", "e", "id", &v, &err));
+	assert_true(judge_of(plan, "e", &v, &err));
 	return v;
 }
 
@@ -122,7 +128,7 @@ static void depends_on_batch(void **state) {
 static void other_relations(void **state) {
 	(void)state;
 	struct explain_verdict v;
-	assert_true(explain_judge(seq_plan, "public", "x", "id", &v, NULL));
+	assert_true(judge_of(seq_plan, "x", &v, NULL));
 	assert_false(v.reads);
 	assert_string_equal(v.other, "public.e");
 	assert_true(v.other_rows > 100000);
@@ -156,9 +162,9 @@ static void unreadable(void **state) {
 	(void)state;
 	struct explain_verdict v;
 	struct error err = {0};
-	assert_false(explain_judge("", "public", "e", "id", &v, &err));
-	assert_false(explain_judge("[]", "public", "e", "id", &v, &err));
-	assert_false(explain_judge("{\"Plan\":1}", "public", "e", "id", &v, &err));
+	assert_false(judge_of("", "e", &v, &err));
+	assert_false(judge_of("[]", "e", &v, &err));
+	assert_false(judge_of("{\"Plan\":1}", "e", &v, &err));
 	assert_int_equal(err.code, ERROR_INTERNAL);
 }
 

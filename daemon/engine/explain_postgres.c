@@ -126,8 +126,8 @@ static const json_t *find_write(const json_t *node) {
 	return found;
 }
 
-bool explain_judge(const char *json, const char *schema, const char *relation, const char *key, struct explain_verdict *verdict,
-                   struct error *err) {
+bool explain_postgres_judge(const char *json, const struct table_shape *shape, const struct shape_leaf *leaf,
+                            struct explain_verdict *verdict, struct error *err) {
 	json_error_t why;
 	json_t *answer = json_loads(json, 0, &why);
 	const json_t *plan = json_object_get(json_array_get(answer, 0), "Plan");
@@ -136,7 +136,7 @@ bool explain_judge(const char *json, const char *schema, const char *relation, c
 		return error_set(err, ERROR_INTERNAL, "the server's plan can't be read: %s", answer == NULL ? why.text : "no Plan in it");
 	}
 	const json_t *write = find_write(plan);
-	struct judge j = {.schema = schema, .relation = relation, .key = key};
+	struct judge j = {.schema = leaf->schema, .relation = leaf->name, .key = shape->key[0].name};
 	look_at(&j, write != NULL ? write : plan, (struct path){0});
 	json_decref(answer);
 	/* max(key) alone is answered from the index's end, in an InitPlan that hides the aggregate. */
