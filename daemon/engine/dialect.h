@@ -26,6 +26,7 @@ struct dialect_session {
 struct dialect {
 	const char *name;   /* also the folder's in sql/ */
 	int schema_version; /* of the control tables that this daemon works with */
+	bool fence_fails;   /* the checkpoint says that it matched no row by failing; otherwise it affects none */
 
 	/* The script that makes or upgrades the control tables and lets `worker` use them. Caller frees. */
 	char *(*control_tables)(const char *worker);
@@ -58,14 +59,15 @@ struct dialect {
 	 */
 	char *(*work_kept)(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
 	/*
-	 * The checkpoint and the fence: one row, the place of the segment's row; it fails with SQLSTATE 22012 when the segment's row
-	 * is not as expected, or the leaf not the relation, or its key not of the types and collations, that the claim found.
+	 * The checkpoint and the fence: it affects one row, and may answer with its place; it affects none, or fails with SQLSTATE 22012
+	 * (fence_fails), when the segment's row is not as expected, or the leaf not the relation, or its key not of the types and collations,
+	 * that the claim found.
 	 * Parameters: as in checkpoint.sql, of the leaf its oid, schema and name, and the mark of its key, as in shape_check.sql.
 	 * Behind the work, which has locked the relation. The same text for all leaves. Caller frees.
 	 */
 	char *(*checkpoint)(const struct table_shape *shape);
 };
 
-extern const struct dialect dialect_postgres;
+extern const struct dialect dialect_postgres, dialect_mysql;
 
 #endif

@@ -550,6 +550,7 @@ static char *work_kept(const struct jobfile *job, const struct table_shape *shap
 const struct dialect dialect_postgres = {
 	.name = "postgres",
 	.schema_version = SCHEMA_VERSION,
+	.fence_fails = true,
 	.control_tables = control_tables,
 	.settings = settings,
 	.last_key = last_key,
