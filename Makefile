@@ -61,6 +61,10 @@ DAEMON_SRC := \
 	daemon/base/notify.c \
 	daemon/daemon.c \
 	daemon/engine/connecting.c \
+	daemon/engine/dialect_mysql.c \
+	daemon/engine/dialect_mysql_insert.c \
+	daemon/engine/dialect_mysql_kept.c \
+	daemon/engine/dialect_mysql_key.c \
 	daemon/engine/dialect_mysql_plan.c \
 	daemon/engine/dialect_postgres.c \
 	daemon/engine/engine.c \
@@ -162,8 +166,12 @@ $(BUILD)/backfillctl: $(BUILD)/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libcommon.a
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libdaemon.a $(BUILD)/libctl.a $(BUILD)/libcommon.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_DAEMON) $(LDLIBS_COMMON)
 
+# What tests/integration/test_mysql_texts.py runs.
+$(BUILD)/tests/dialect_texts: $(BUILD)/tests/integration/dialect_texts.o $(BUILD)/libdaemon.a $(BUILD)/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS_DAEMON) $(LDLIBS_COMMON)
+
 .PHONY: unit-programs
-unit-programs: $(UNIT_BIN)
+unit-programs: $(UNIT_BIN) $(BUILD)/tests/dialect_texts
 
 # Not for sanitised builds. Without fortification: it defines what that would redirect.
 $(BUILD)/tests/starve.so: tests/starve/starve.c
@@ -171,7 +179,7 @@ $(BUILD)/tests/starve.so: tests/starve/starve.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -U_FORTIFY_SOURCE -MMD -MP -fPIC -shared -o $@ $<
 
 .PHONY: starve
-starve: all $(BUILD)/tests/starve.so ## the programs, and the library that starves them
+starve: all $(BUILD)/tests/starve.so $(BUILD)/tests/dialect_texts ## the programs, and the library that starves them
 
 .PHONY: unit
 unit: $(UNIT_BIN) ## build and run the unit tests and simulations

@@ -84,6 +84,6 @@ struct dialect {
 	const struct rules *rules; /* what preflight demands of this kind of server */
 };
 
-extern const struct dialect dialect_postgres;
+extern const struct dialect dialect_postgres, dialect_mysql;
 
 #endif

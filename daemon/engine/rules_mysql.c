@@ -259,7 +259,7 @@ static bool check_key_column(const json_t *server, const json_t *column, struct 
 /* Every statement about the table names the key's index. */
 static void fill_shape(struct table_shape *shape, const json_t *table, const json_t *key) {
 	(void)table;
-	shape->index = mem_dup(fact_text(key, "name"));
+	shape->key_index = mem_dup(fact_text(key, "name"));
 }
 
 /* ---- Conflicts ---- */

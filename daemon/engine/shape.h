@@ -37,11 +37,14 @@ struct table_shape {
 	bool partitioned;
 	struct shape_column key[SHAPE_MAX_KEY_COLUMNS];
 	size_t nkey;
-	char *index;        /* the key's, where a statement has to name it; NULL elsewhere */
+	char *key_index;    /* the key's, where a statement has to name it; NULL: the primary key's, or no need to */
 	char **search_path; /* pg_catalog, the table's schema, the key operators' schemas: unquoted names */
 	size_t nsearch_path;
 	char **conflict_key; /* kind insert: the columns of the conflict target, resolved */
 	size_t nconflict_key;
+	struct shape_column
+		*written; /* MySQL: the columns that the job writes, and the conflict key's: kept values go by their types */
+	size_t nwritten;
 	struct shape_leaf *leaves; /* at least one */
 	size_t nleaves;
 	int64_t estimated_rows; /* of all leaves */

@@ -93,7 +93,7 @@ static bool judge(const struct sample *c, json_t *warnings, struct table_shape *
 	for (size_t i = 0; i < 3 && c->path[i] != NULL; i++)
 		change(all, c->path[i], c->value[i]);
 	struct preflight_write write;
-	assert_true(preflight_write_of(&job, &write, err));
+	assert_true(preflight_write_of(&sqlcheck_mysql, &job, &write, err));
 	const struct preflight_facts facts = {.rules = &rules_mysql,
 	                                      .server = json_object_get(all, "server"),
 	                                      .table = json_object_get(all, "table"),

@@ -1,0 +1,165 @@
+#include "daemon/engine/dialect_mysql.h"
+
+#include "common/mem.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCHEMA_VERSION = 3, IDLE_IN_TRANSACTION_S = 2 };
+
+/* 'user'@'host', as CURRENT_USER() tells it: the host is behind the last @. */
+static void add_account(struct strbuf *b, const char *account) {
+	const char *at = strrchr(account, '@');
+	autofree char *user = at != NULL ? mem_printf("%.*s", (int)(at - account), account) : mem_dup(account);
+	mysql_add_literal(b, user);
+	strbuf_add(b, "@");
+	mysql_add_literal(b, at != NULL ? at + 1 : "%");
+}
+
+static char *control_tables(const char *worker) {
+	autostrbuf b = {0};
+	static const char placeholder[] = ":\"worker\"";
+	const char *text = dialect_sql(&dialect_mysql, "control_tables");
+	const char *at = strstr(text, "TO :\"worker\""); /* the comment above names it, too */
+	at += strlen("TO ");
+	strbuf_add_n(&b, text, (size_t)(at - text));
+	add_account(&b, worker);
+	strbuf_add(&b, at + sizeof placeholder - 1);
+	return strbuf_take(&b);
+}
+
+/* Everything on which the meaning of a fragment or the text of a key depends is pinned, in every transaction, and whatever a
+ * server's own defaults could do to the work: refuse it, cut it off, or let it pass unchecked. MariaDB can make the assignments
+ * of an UPDATE all mean the row as it was. https://mariadb.com/kb/en/sql-mode/ */
+static const char pinned[] =
+	"SET SESSION sql_mode = CONCAT('STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
+	"NO_ENGINE_SUBSTITUTION', /*M!100600 ',SIMULTANEOUS_ASSIGNMENT', */ ''), time_zone = '+00:00', lc_time_names = 'en_US', "
+	"character_set_client = utf8mb4, character_set_results = utf8mb4, collation_connection = utf8mb4_general_ci, "
+	"div_precision_increment = 4, default_week_format = 0, sql_auto_is_null = 0, sql_safe_updates = 0, sql_select_limit = "
+    "DEFAULT, "
+	"sql_big_selects = 1, foreign_key_checks = 1, unique_checks = 1, group_concat_max_len = 1073741824";
+
+/* In whole seconds: less than one there is not. */
+static int64_t whole_seconds(int64_t ms) {
+	return ms <= 1000 ? 1 : (ms + 999) / 1000;
+}
+
+/* A stalled daemon must not keep the site's rows locked. MySQL knows no time-out for what is idle in a transaction, only one for
+ * what is idle, which commit.sql and rollback.sql put back; and none for a statement that writes. `wait_for_disk`: the server's
+ * setting rules. */
+static char *settings(const struct table_shape *shape, const struct dialect_session *session) {
+	(void)shape;
+	autostrbuf b = {0};
+	int64_t statement_ms = session->statement_timeout_ms, lock_s = whole_seconds(session->lock_timeout_ms);
+	strbuf_add(&b, pinned);
+	strbuf_printf(&b, ", innodb_lock_wait_timeout = %" PRId64 ", lock_wait_timeout = %" PRId64, lock_s, lock_s);
+	strbuf_printf(
+		&b,
+		" /*M!100600 , max_statement_time = %" PRId64 ".%03" PRId64
+		", idle_transaction_timeout = %d, idle_readonly_transaction_timeout = %d, idle_write_transaction_timeout = %d */",
+		statement_ms / 1000, statement_ms % 1000, IDLE_IN_TRANSACTION_S, IDLE_IN_TRANSACTION_S, IDLE_IN_TRANSACTION_S);
+	strbuf_printf(&b, " /*!80000 , max_execution_time = %" PRId64 ", wait_timeout = %d */", statement_ms, IDLE_IN_TRANSACTION_S);
+	return strbuf_take(&b);
+}
+
+static void add_key_texts(struct strbuf *b, const struct table_shape *shape, const struct shape_leaf *leaf) {
+	for (size_t i = 0; i < shape->nkey; i++) {
+		autostrbuf column = {0};
+		mysql_add_column(&column, leaf->name, shape->key[i].name);
+		strbuf_add(b, i > 0 ? ", " : "");
+		mysql_add_text(b, &shape->key[i], column.data, true);
+	}
+}
+
+static char *last_key(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	autostrbuf b = {0};
+	strbuf_add(&b, "SELECT ");
+	add_key_texts(&b, shape, leaf);
+	strbuf_add(&b, " FROM ");
+	mysql_add_leaf(&b, shape, leaf);
+	if (has_after) {
+		size_t parameter = 1;
+		strbuf_add(&b, " WHERE ");
+		mysql_add_comparison(&b, shape, leaf, ">", &parameter);
+	}
+	strbuf_add(&b, " ORDER BY ");
+	mysql_add_key_list(&b, shape, leaf, " DESC");
+	strbuf_add(&b, " LIMIT 1");
+	return strbuf_take(&b);
+}
+
+static char *boundary(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	autostrbuf b = {0};
+	strbuf_add(&b, "SELECT ");
+	add_key_texts(&b, shape, leaf);
+	strbuf_add(&b, " FROM ");
+	mysql_add_leaf(&b, shape, leaf);
+	size_t parameter = mysql_add_where(&b, NULL, shape, leaf, has_after);
+	strbuf_add(&b, " ORDER BY ");
+	mysql_add_key_list(&b, shape, leaf, "");
+	strbuf_printf(&b, " LIMIT 2 OFFSET $%zu", parameter);
+	return strbuf_take(&b);
+}
+
+static char *count(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	autostrbuf b = {0};
+	strbuf_add(&b, "SELECT COUNT(*) FROM (SELECT 1 FROM ");
+	mysql_add_leaf(&b, shape, leaf);
+	size_t parameter = mysql_add_where(&b, NULL, shape, leaf, has_after);
+	strbuf_add(&b, " ORDER BY ");
+	mysql_add_key_list(&b, shape, leaf, "");
+	strbuf_printf(&b, " LIMIT $%zu) AS scanned", parameter);
+	return strbuf_take(&b);
+}
+
+static char *work(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	if (job->kind == JOB_INSERT)
+		return mysql_insert(job, shape, leaf, has_after);
+	autostrbuf b = {0};
+	mysql_add_update(&b, job, shape, leaf, has_after);
+	return strbuf_take(&b);
+}
+
+static char *capture(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
+	return (job->kind == JOB_INSERT ? mysql_insert_capture : mysql_update_capture)(job, shape, leaf, has_after);
+}
+
+static char *work_kept(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf,
+                       bool has_after) {
+	return (job->kind == JOB_INSERT ? mysql_insert_kept : mysql_update_kept)(job, shape, leaf, has_after);
+}
+
+/* When the table was made or built anew, and of what types and collations its key is: as shape_check.sql puts it. The work has
+ * locked its definition, so that both hold until the commit. */
+static char *checkpoint(const struct table_shape *shape) {
+	autostrbuf b = {0}, columns = {0};
+	for (size_t i = 0; i < shape->nkey; i++) {
+		strbuf_add(&columns, i > 0 ? ", " : "");
+		mysql_add_literal(&columns, shape->key[i].name);
+	}
+	strbuf_add(&b, dialect_sql(&dialect_mysql, "checkpoint"));
+	strbuf_printf(
+		&b,
+		" AND CONVERT(CONCAT_WS(' ', (SELECT create_time FROM information_schema.tables WHERE table_schema = $11 AND "
+		"table_name = $12), (SELECT GROUP_CONCAT(CONCAT_WS('/', column_type, collation_name) ORDER BY FIELD(column_name, "
+		"%s) SEPARATOR ' ') FROM information_schema.columns WHERE table_schema = $11 AND table_name = $12 AND column_name "
+		"IN (%s))) USING utf8mb4) COLLATE utf8mb4_bin = $13",
+		columns.data, columns.data);
+	return strbuf_take(&b);
+}
+
+const struct dialect dialect_mysql = {
+	.name = "mysql",
+	.schema_version = SCHEMA_VERSION,
+	.fence_fails = false,
+	.control_tables = control_tables,
+	.settings = settings,
+	.last_key = last_key,
+	.boundary = boundary,
+	.count = count,
+	.work = work,
+	.capture = capture,
+	.work_kept = work_kept,
+	.checkpoint = checkpoint,
+};

@@ -1,0 +1,2 @@
+-- InnoDB defers no constraint.
+DO 0

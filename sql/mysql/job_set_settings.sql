@@ -1,0 +1,2 @@
+-- $1 id, $2 settings
+UPDATE backfill.job SET settings = $2 WHERE id = $1

@@ -1,0 +1,62 @@
+-- Is the table still what the job was submitted for? One row: what is not (NULL: it is), which leaves came after the freeze
+-- and are none of the job's, and two marks that change with the table: of its leaves, and of the key's columns, as the
+-- dialect's checkpoint compares it; and the server's version. What the shape doesn't say is not compared. A leaf's oid is InnoDB's id
+-- of the table or partition, which is another behind whatever builds it anew; InnoDB has names as files have them. $1 job
+SET @backfilld_shape = (SELECT shape FROM backfill.job WHERE id = $1),
+    @backfilld_frozen = (SELECT round > 0 OR frozen_at IS NOT NULL FROM backfill.job WHERE id = $1);
+SET @backfilld_schema = JSON_UNQUOTE(JSON_EXTRACT(@backfilld_shape, '$.schema')),
+    @backfilld_table = JSON_UNQUOTE(JSON_EXTRACT(@backfilld_shape, '$.name'));
+SET @backfilld_path = (SELECT CONCAT(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(@backfilld_schema, '@', '@0040'), '-', '@002d'), ' ', '@0020'),
+                                                     '.', '@002e'), '$', '@0024'), '/', @backfilld_table));
+WITH innodb AS (
+    SELECT table_id, CONVERT(name USING utf8mb4) COLLATE utf8mb4_bin AS path
+      FROM /*M!100600 information_schema.innodb_sys_tables */ /*!80000 information_schema.innodb_tables */
+     WHERE name LIKE CONCAT(REPLACE(@backfilld_path, '_', '\\_'), '%')
+), found AS (
+    SELECT CONVERT(COALESCE(p.subpartition_name, p.partition_name, '') USING utf8mb4) COLLATE utf8mb4_bin AS part, i.table_id AS oid
+      FROM information_schema.partitions AS p
+      LEFT JOIN innodb AS i
+        ON CAST(LEFT(i.path, CHAR_LENGTH(@backfilld_path)) AS BINARY) = CAST(@backfilld_path AS BINARY)
+       AND LOWER(SUBSTRING(i.path, CHAR_LENGTH(@backfilld_path) + 1))
+           = LOWER(CONVERT(CONCAT(COALESCE(CONCAT('#p#', p.partition_name), ''), COALESCE(CONCAT('#sp#', p.subpartition_name), '')) USING utf8mb4))
+             COLLATE utf8mb4_bin
+     WHERE p.table_schema = @backfilld_schema AND p.table_name = @backfilld_table
+), known AS (
+    SELECT CONVERT(COALESCE(l.part, '') USING utf8mb4) COLLATE utf8mb4_bin AS part, l.oid,
+           NOT @backfilld_frozen OR EXISTS (SELECT 1 FROM backfill.segment AS s WHERE s.job_id = $1 AND s.leaf = l.number - 1 AND NOT s.done) AS wanted
+      FROM JSON_TABLE(@backfilld_shape, '$.leaves[*]' COLUMNS (number FOR ORDINALITY, part VARCHAR(64) PATH '$.partition', oid BIGINT UNSIGNED PATH '$.oid')) AS l
+), `key` AS (
+    SELECT k.number, k.name, k.type AS type_then, k.collation AS collation_then, CONVERT(c.column_name USING utf8mb4) AS present,
+           CONVERT(c.column_type USING utf8mb4) COLLATE utf8mb4_bin AS type_now, CONVERT(c.collation_name USING utf8mb4) COLLATE utf8mb4_bin AS collation_now
+      FROM JSON_TABLE(@backfilld_shape, '$.key[*]' COLUMNS (number FOR ORDINALITY, name VARCHAR(64) PATH '$.name',
+                                                            type MEDIUMTEXT PATH '$.type', collation VARCHAR(64) PATH '$.collation')) AS k
+      LEFT JOIN information_schema.columns AS c
+        ON c.table_schema = @backfilld_schema AND c.table_name = @backfilld_table AND c.column_name = k.name
+), changes AS (
+    SELECT 1 AS place, known.part AS thing,
+           CONCAT(IF(known.part = '', 'the table', CONCAT('partition ', known.part)),
+                  IF(found.part IS NULL, ' is gone since the job was submitted',
+                     CONCAT(' was built anew, or replaced, since the job was submitted (its id in InnoDB was ', known.oid, ')'))) AS what
+      FROM known
+      LEFT JOIN found ON found.part = known.part
+     WHERE known.wanted AND NOT found.oid <=> known.oid
+     UNION ALL
+    SELECT 1, found.part, CONCAT('partition ', found.part, ' came after the job was submitted')
+      FROM found
+     WHERE NOT @backfilld_frozen AND NOT EXISTS (SELECT 1 FROM known WHERE known.part = found.part)
+     UNION ALL
+    SELECT 2, name, CONCAT('the key''s column ', name,
+           CASE WHEN present IS NULL THEN ' is gone since the job was submitted'
+                WHEN type_then <> type_now THEN CONCAT(' has the type ', type_now, ' now, ', type_then, ' when the job was submitted')
+                WHEN collation_then <> COALESCE(collation_now, '')
+                THEN CONCAT(' has the collation ', COALESCE(collation_now, 'none'), ' now, ', collation_then, ' when the job was submitted') END)
+      FROM `key`
+)
+SELECT (SELECT CONCAT(@backfilld_schema, '.', @backfilld_table, ': ', what) FROM changes WHERE what IS NOT NULL ORDER BY place, thing LIMIT 1),
+       (SELECT GROUP_CONCAT(part ORDER BY part SEPARATOR ', ') FROM found
+         WHERE @backfilld_frozen AND NOT EXISTS (SELECT 1 FROM known WHERE known.part = found.part)),
+       (SELECT GROUP_CONCAT(oid ORDER BY oid SEPARATOR ' ') FROM found),
+       CONCAT_WS(' ', (SELECT create_time FROM information_schema.tables WHERE table_schema = @backfilld_schema AND table_name = @backfilld_table),
+                 (SELECT GROUP_CONCAT(CONCAT_WS('/', type_now, collation_now) ORDER BY number SEPARATOR ' ') FROM `key`)),
+       CONCAT(SUBSTRING_INDEX(@@version, '.', 1), LPAD(SUBSTRING_INDEX(SUBSTRING_INDEX(@@version, '.', 2), '.', -1), 2, '0'),
+              LPAD(SUBSTRING_INDEX(SUBSTRING_INDEX(@@version, '-', 1), '.', -1), 2, '0'))
