@@ -96,15 +96,15 @@ static bool has_prefix(const char *text, const char *prefix) {
 
 static bool check_url(const struct keytable_document *d, config_setting_t *group, const char *key, const char *url,
                       struct error *err) {
-	if (url == NULL || has_prefix(url, "postgresql://") || has_prefix(url, "postgres://"))
-		return true;
+	static const char *const schemes[] = {"postgresql://", "postgres://", "mysql://"};
 	const config_setting_t *setting = keytable_setting(d, group, key);
-	if (has_prefix(url, "mysql://") || has_prefix(url, "mariadb://")) {
-		keytable_fail(d, setting, key, err, "mysql:// is not built yet");
-		return error_hint(err, "this version works on PostgreSQL: postgresql://user@host/database");
-	}
+	bool ok = url == NULL;
+	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+		ok = ok || has_prefix(url, schemes[i]);
+	if (ok)
+		return true;
 	keytable_fail(d, setting, key, err, "not a URL of a database");
-	return error_hint(err, "postgresql://user@host/database, as libpq takes it");
+	return error_hint(err, "postgresql://user@host/database, as libpq takes it, or mysql://user@host:port/database");
 }
 
 /* ---- Replicas and targets ---- */

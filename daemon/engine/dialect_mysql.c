@@ -1,6 +1,10 @@
 #include "daemon/engine/dialect_mysql.h"
 
 #include "common/mem.h"
+#include "common/sqlcheck.h"
+#include "daemon/engine/dialect_mysql_plan.h"
+#include "daemon/engine/explain.h"
+#include "daemon/engine/rules.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -149,10 +153,15 @@ static char *checkpoint(const struct table_shape *shape) {
 	return strbuf_take(&b);
 }
 
+static char *explain(const char *sql) {
+	return explain_mysql_text(dialect_sql(&dialect_mysql, "explain"), sql);
+}
+
 const struct dialect dialect_mysql = {
 	.name = "mysql",
 	.schema_version = SCHEMA_VERSION,
 	.fence_fails = false,
+	.grammar = &sqlcheck_mysql,
 	.control_tables = control_tables,
 	.settings = settings,
 	.last_key = last_key,
@@ -162,4 +171,9 @@ const struct dialect dialect_mysql = {
 	.capture = capture,
 	.work_kept = work_kept,
 	.checkpoint = checkpoint,
+	.explain = explain,
+	.judge_plan = explain_mysql_judge,
+	.row_check = row_check_mysql,
+	.plans_again = false,
+	.rules = &rules_mysql,
 };

@@ -39,7 +39,7 @@ char *explain_mysql_text(const char *ask, const char *sql) {
 		}
 		at = statement_end(at);
 	}
-	return mem_printf("%s%.*s", ask, (int)(statement_end(chosen) - chosen), chosen);
+	return mem_printf("%s\n%.*s", ask, (int)(statement_end(chosen) - chosen), chosen);
 }
 
 /*

@@ -548,7 +548,7 @@ static char *work_kept(const struct jobfile *job, const struct table_shape *shap
 }
 
 static char *explain(const char *sql) {
-	return mem_printf("%s%s", dialect_sql(&dialect_postgres, "explain"), sql);
+	return mem_printf("%s\n%s", dialect_sql(&dialect_postgres, "explain"), sql);
 }
 
 const struct dialect dialect_postgres = {

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static const struct engine *const engines[] = {&engine_postgres};
+static const struct engine *const engines[] = {&engine_postgres, &engine_mysql};
 enum { NENGINES = sizeof engines / sizeof *engines };
 
 const struct engine *engine_for_url(const char *url, struct error *err) {

@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/text.h"
 #include "daemon/engine/connecting.h"
+#include "daemon/engine/dialect.h"
 #include "daemon/engine/mysql_session.h"
 #include "daemon/engine/mysql_text.h"
 
@@ -382,6 +383,7 @@ static void cut(struct engine_conn *base) {
 const struct engine engine_mysql = {
 	.name = "mysql",
 	.url_scheme = "mysql://",
+	.dialect = &dialect_mysql,
 	.connect = mysql_engine_connect,
 	.connect_abandon = connecting_abandon,
 	.execute = execute,

@@ -3,7 +3,7 @@
 -- https://mariadb.com/kb/en/optimizing-queries-using-the-information-schema/ Arrays are texts put together by GROUP_CONCAT, as
 -- MySQL's JSON_ARRAYAGG has no order; JSON_EXTRACT makes JSON of them. MySQL remembers numbers of rows for a day unless told otherwise.
 -- https://dev.mysql.com/doc/refman/8.4/en/information-schema-optimization.html
-SET SESSION group_concat_max_len = 4294967295 /*!80000 , SESSION information_schema_stats_expiry = 0 */;
+SET SESSION group_concat_max_len = 1073741824 /*!80000 , SESSION information_schema_stats_expiry = 0 */;
 SELECT JSON_OBJECT(
 	'schema', t.TABLE_SCHEMA, 'name', t.TABLE_NAME,
 	'type', t.TABLE_TYPE, 'engine', t.ENGINE, 'row_format', t.ROW_FORMAT,
