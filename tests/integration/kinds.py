@@ -53,6 +53,7 @@ class Work:
             INSERT INTO public.t (id) SELECT i FROM {dialect.series(1, rows)};
             CREATE TABLE public.copy (job varchar(64), id bigint, n int NOT NULL{", PRIMARY KEY (job, id)" if self.meets else ""});
             CREATE TABLE public.audit (job varchar(64), id bigint);
+            CREATE INDEX audit_job_id ON public.audit (job, id);
             {dialect.after("INSERT", "public.copy", "new.n > 0", count)};
             {dialect.after("UPDATE", "public.copy", "new.n > 0", count)};
             {dialect.after("UPDATE", "public.t", "old.n <> new.n", count)}""")
@@ -76,14 +77,13 @@ class Work:
         """By the audit."""
         self.server.analyze(self.db)
         due = "t.id <= p.position" + (f" AND t.id % {THEIRS_EVERY} <> 0" if self.kind == "insert-skip" else "")
-        rows, lost = self._row(f"""{self.past} SELECT count(*), count(*) - count(w.id)
-            FROM past p JOIN public.t t ON t.id <= {self.rows} AND {due} LEFT JOIN written w ON w.job = p.job AND w.id = t.id""")
-        doubled, = self._row(f"""{self.past} SELECT count(*) FROM written w LEFT JOIN past p ON p.job = w.job
-            WHERE w.times > 1 OR p.job IS NULL OR w.id > p.position""")
-        return Verdict(rows, lost, doubled)
+        rows = self._count(f"past p JOIN public.t t ON t.id <= {self.rows} AND {due}")
+        done = self._count(f"written w JOIN past p ON p.job = w.job JOIN public.t t ON t.id = w.id AND t.id <= {self.rows} AND {due}")
+        doubled = self._count("written w LEFT JOIN past p ON p.job = w.job WHERE w.times > 1 OR p.job IS NULL OR w.id > p.position")
+        return Verdict(rows, rows - done, doubled)
 
-    def _row(self, query):
-        return self._rows(query)[0]
+    def _count(self, what):
+        return self.server.value(self.db, f"{self.past} SELECT count(*) FROM {what}")
 
     def _rows(self, query):
         return self.server.sql(self.db, query)

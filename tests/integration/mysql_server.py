@@ -56,6 +56,7 @@ secure-file-priv=NULL
 mysqlx=OFF
 cte-max-recursion-depth=4294967295
 """
+DURABLE = ("sync-binlog=1", "innodb-flush-log-at-trx-commit=1", "innodb-flush-method=O_DIRECT")
 
 
 def server_program():
@@ -120,6 +121,7 @@ class MySQLInstance(Instance):
         self.socket = os.path.join(directory, name + ".sock")
         assert len(self.socket) <= SOCKET_PATH_MOST, self.socket
         self.server_id = {"primary": 1, "replica": 2}[name]
+        self.options = ()  # further ones, and what the ones above are to be instead
         self.process = None
 
     def initialise(self):
@@ -137,6 +139,7 @@ class MySQLInstance(Instance):
                    f"--pid-file={self.data}/pid", f"--server-id={self.server_id}"]
         if self.name == "replica":
             command += ["--read-only"] if is_mariadb() else ["--read-only", "--super-read-only"]
+        command += ["--" + option for option in self.options]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(as_server_user(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                                             start_new_session=True)
@@ -256,6 +259,21 @@ class MySQLServer(Server):
         self.grant_roles()
         self.wait_replica_is_current()
 
+    @contextlib.contextmanager
+    def durable(self):
+        """Each commit waits for the disk, as on a server that has to keep it."""
+        self.primary.options = (*DURABLE, "debug-no-sync=OFF") if is_mariadb() else DURABLE
+        self.primary.restart()
+        try:
+            yield
+        finally:
+            self.primary.options = ()
+            self.primary.restart()
+
+    def heal(self):
+        super().heal()
+        self.sql(self.system, "SET GLOBAL read_only = 0")
+
     def analyze(self, db, *tables):
         """All of them, if none is named. It would commit a transaction of `sql`'s."""
         if not tables:
@@ -295,7 +313,7 @@ class MySQLServer(Server):
         assert self.value(self.system, wait, (position, deadline), replica=True) == 0, f"after {deadline} s the replica is not at {position}"
 
     def replay_is_paused(self):
-        return self.replica_threads()[0]["SQL"] != "Yes"
+        return "No" in self.replica_threads()[0].values()
 
     def pause_replay(self):
         self.sql(self.system, "STOP REPLICA SQL_THREAD", replica=True)

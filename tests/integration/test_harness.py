@@ -76,6 +76,14 @@ def test_what_is_committed_outlives_a_crash_of_either(server, db):
     server.wait_replayed(db, "SELECT 1 FROM t HAVING count(*) = 2000")
 
 
+@pytest.mark.engine("mariadb", "mysql")
+def test_a_server_waits_for_the_disk_if_it_is_asked_to(server, db):
+    settings = "SELECT @@sync_binlog, @@innodb_flush_log_at_trx_commit"
+    with server.durable():
+        assert server.sql(db, settings) == [(1, 1)]
+    assert server.sql(db, settings) == [(0, 2)]
+
+
 def test_the_worker_s_role_has_no_ddl(server, db):
     for statement in ("CREATE TABLE public.t (id int)", "CREATE SCHEMA s"):
         with pytest.raises(server.Error, match="denied"):
