@@ -46,7 +46,7 @@ int main(int argc, char **argv) {
 		return 65;
 	}
 	json_decref(shape_json);
-	job->old_values_null = sqlcheck_old_values_null(job);
+	job->old_values_null = sqlcheck_old_values_null(dialect_mysql.grammar, job);
 	const struct shape_leaf *leaf = &shape->leaves[atoi(argv[3])];
 	struct dialect_session session = {.statement_timeout_ms = 2500, .lock_timeout_ms = 900};
 	json_t *all = json_pack("{s:o, s:o, s:o, s:o}", "first", texts(job, shape, leaf, false), "next", texts(job, shape, leaf, true),

@@ -287,7 +287,7 @@ static void shape_of_partitions(void **state) {
 	json_decref(json);
 	shape_free(shape);
 	assert_true(again->partitioned);
-	assert_string_equal(again->index, "PRIMARY");
+	assert_string_equal(again->key_index, "PRIMARY");
 	assert_int_equal(again->nkey, 2);
 	assert_string_equal(again->key[0].name, "tenant");
 	assert_string_equal(again->key[1].type, "bigint(20) unsigned");
