@@ -5,18 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void column_clear(struct shape_column *column) {
+	free(column->name);
+	free(column->type);
+	free(column->collation);
+	free(column->collation_version);
+}
+
 void shape_free(struct table_shape *shape) {
 	if (shape == NULL)
 		return;
 	free(shape->schema);
 	free(shape->name);
-	free(shape->index);
-	for (size_t i = 0; i < shape->nkey; i++) {
-		free(shape->key[i].name);
-		free(shape->key[i].type);
-		free(shape->key[i].collation);
-		free(shape->key[i].collation_version);
-	}
+	free(shape->key_index);
+	for (size_t i = 0; i < shape->nkey; i++)
+		column_clear(&shape->key[i]);
+	for (size_t i = 0; i < shape->nwritten; i++)
+		column_clear(&shape->written[i]);
+	free(shape->written);
 	mem_free_strings(shape->search_path, shape->nsearch_path);
 	mem_free_strings(shape->conflict_key, shape->nconflict_key);
 	for (size_t i = 0; i < shape->nleaves; i++) {
@@ -35,6 +41,15 @@ static json_t *strings_to_json(char *const *strings, size_t count) {
 	return array;
 }
 
+static json_t *columns_to_json(const struct shape_column *columns, size_t count) {
+	json_t *array = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array,
+		                      json_pack("{s:s, s:s, s:s?, s:s?}", "name", columns[i].name, "type", columns[i].type, "collation",
+		                                columns[i].collation, "collation_version", columns[i].collation_version));
+	return array;
+}
+
 /* Sets the member where there is something to set. */
 static void set_string(json_t *object, const char *name, const char *text) {
 	if (text != NULL)
@@ -42,12 +57,7 @@ static void set_string(json_t *object, const char *name, const char *text) {
 }
 
 json_t *shape_to_json(const struct table_shape *shape) {
-	json_t *key = json_array();
-	for (size_t i = 0; i < shape->nkey; i++) {
-		const struct shape_column *column = &shape->key[i];
-		json_array_append_new(key, json_pack("{s:s, s:s, s:s?, s:s?}", "name", column->name, "type", column->type, "collation",
-		                                     column->collation, "collation_version", column->collation_version));
-	}
+	json_t *key = columns_to_json(shape->key, shape->nkey);
 	json_t *leaves = json_array();
 	for (size_t i = 0; i < shape->nleaves; i++) {
 		const struct shape_leaf *leaf = &shape->leaves[i];
@@ -62,7 +72,9 @@ json_t *shape_to_json(const struct table_shape *shape) {
 	                         strings_to_json(shape->search_path, shape->nsearch_path), "conflict_key",
 	                         strings_to_json(shape->conflict_key, shape->nconflict_key), "leaves", leaves, "estimated_rows",
 	                         (json_int_t)shape->estimated_rows);
-	set_string(json, "index", shape->index);
+	set_string(json, "key_index", shape->key_index);
+	if (shape->nwritten > 0)
+		json_object_set_new(json, "written", columns_to_json(shape->written, shape->nwritten));
 	return json;
 }
 
@@ -96,20 +108,29 @@ static bool read_strings(const json_t *object, const char *name, char ***strings
 	return true;
 }
 
+/* Into an array that has room; shape_free copes with a half-read column. */
+static bool read_columns(const json_t *array, struct shape_column *columns, size_t *count) {
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		const json_t *column = json_array_get(array, i);
+		*count = i + 1;
+		if (!read_string(column, "name", &columns[i].name) || !read_string(column, "type", &columns[i].type))
+			return false;
+		columns[i].collation = mem_dup(json_string_value(json_object_get(column, "collation")));
+		columns[i].collation_version = mem_dup(json_string_value(json_object_get(column, "collation_version")));
+	}
+	return true;
+}
+
 static bool read_key(const json_t *json, struct table_shape *shape) {
 	const json_t *key = json_object_get(json, "key");
 	size_t count = json_array_size(key);
-	if (count == 0 || count > SHAPE_MAX_KEY_COLUMNS)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		const json_t *column = json_array_get(key, i);
-		shape->nkey = i + 1; /* shape_free copes with a half-read column */
-		if (!read_string(column, "name", &shape->key[i].name) || !read_string(column, "type", &shape->key[i].type))
-			return false;
-		shape->key[i].collation = mem_dup(json_string_value(json_object_get(column, "collation")));
-		shape->key[i].collation_version = mem_dup(json_string_value(json_object_get(column, "collation_version")));
-	}
-	return true;
+	return count > 0 && count <= SHAPE_MAX_KEY_COLUMNS && read_columns(key, shape->key, &shape->nkey);
+}
+
+static bool read_written(const json_t *json, struct table_shape *shape) {
+	const json_t *written = json_object_get(json, "written");
+	shape->written = mem_alloc((json_array_size(written) + 1) * sizeof *shape->written);
+	return read_columns(written, shape->written, &shape->nwritten);
 }
 
 static bool read_leaves(const json_t *json, struct table_shape *shape) {
@@ -136,9 +157,9 @@ static bool read_shape(const json_t *json, struct table_shape *shape) {
 	if (!json_is_boolean(partitioned))
 		return false;
 	shape->partitioned = json_is_true(partitioned);
-	shape->index = mem_dup(json_string_value(json_object_get(json, "index")));
+	shape->key_index = mem_dup(json_string_value(json_object_get(json, "key_index")));
 	return read_string(json, "schema", &shape->schema) && read_string(json, "name", &shape->name) &&
-	       read_int(json, "oid", &shape->oid) && read_key(json, shape) &&
+	       read_int(json, "oid", &shape->oid) && read_key(json, shape) && read_written(json, shape) &&
 	       read_strings(json, "search_path", &shape->search_path, &shape->nsearch_path) &&
 	       read_strings(json, "conflict_key", &shape->conflict_key, &shape->nconflict_key) && read_leaves(json, shape) &&
 	       read_int(json, "estimated_rows", &shape->estimated_rows);

@@ -24,7 +24,7 @@ struct shape_column {
 struct shape_leaf {
 	char *schema;
 	char *name;
-	char *partition; /* NULL: the table itself, or a partition that is a table of its own */
+	char *partition; /* MySQL: of the table of that name; NULL: all of it */
 	int64_t oid;
 	int64_t estimated_rows;
 	int64_t row_bytes; /* average width on disk, at least 1 */
@@ -37,11 +37,14 @@ struct table_shape {
 	bool partitioned;
 	struct shape_column key[SHAPE_MAX_KEY_COLUMNS];
 	size_t nkey;
-	char *index;        /* the key's, where a statement has to name it; NULL elsewhere */
+	char *key_index;    /* MySQL: the key's index, by which every statement goes; NULL: the primary key's */
 	char **search_path; /* pg_catalog, the table's schema, the key operators' schemas: unquoted names */
 	size_t nsearch_path;
 	char **conflict_key; /* kind insert: the columns of the conflict target, resolved */
 	size_t nconflict_key;
+	struct shape_column
+		*written; /* MySQL: the columns that the job writes, and the conflict key's: kept values go by their types */
+	size_t nwritten;
 	struct shape_leaf *leaves; /* at least one */
 	size_t nleaves;
 	int64_t estimated_rows; /* of all leaves */
