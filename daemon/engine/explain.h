@@ -31,8 +31,8 @@ typedef bool explain_judge_fn(const char *json, const struct table_shape *shape,
 /* EXPLAIN (FORMAT JSON, VERBOSE). By key is an index condition on the key's first column. */
 explain_judge_fn explain_postgres_judge;
 
-/* EXPLAIN FORMAT=JSON of MariaDB, or of MySQL in its version 1. By key is a range of the key's index (shape->index), bounded by
- * all of its columns. */
+/* EXPLAIN FORMAT=JSON of MariaDB, or of MySQL in its version 1. By key is a range of the key's index (shape->key_index), bounded
+ * by all of its columns. */
 explain_judge_fn explain_mysql_judge;
 
 #endif

@@ -47,7 +47,8 @@ static size_t used_columns(const struct judge *j, const json_t *table) {
  */
 static bool is_by_key(const struct judge *j, const json_t *table) {
 	static const char *const bounded[] = {"range", "ref", "eq_ref", "const", "system", NULL};
-	return is_one_of(text_of(table, "access_type"), bounded) && strcasecmp(text_of(table, "key"), j->shape->key_index) == 0 &&
+	const char *index = j->shape->key_index != NULL ? j->shape->key_index : "PRIMARY";
+	return is_one_of(text_of(table, "access_type"), bounded) && strcasecmp(text_of(table, "key"), index) == 0 &&
 	       used_columns(j, table) == j->shape->nkey && json_object_get(table, "rowid_filter") == NULL;
 }
 

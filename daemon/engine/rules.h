@@ -49,8 +49,8 @@ struct rules {
 	bool (*is_arbiter)(const json_t *index);
 	const char *arbiter_hint;
 	bool (*check_conflicts)(const struct jobfile *job, const json_t *into, const json_t *arbiter, struct error *err);
-	/* Adds what only this kind of server needs. */
-	void (*fill_shape)(struct table_shape *shape, const json_t *table, const json_t *key);
+	/* Adds what only this kind of server needs, of the key's index and of the relation that is written to. */
+	void (*fill_shape)(struct table_shape *shape, const json_t *key, const struct rules_write *write, const json_t *written);
 	/* Hints: the GRANT of a privilege on a relation to the server's role. Returns false. */
 	bool (*hint_grant)(const json_t *server, const json_t *relation, const char *privilege, struct error *err);
 	/* The role may use what the relation is in. */

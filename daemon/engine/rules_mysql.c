@@ -217,8 +217,7 @@ static const char *type_problem(const char *type) {
 	} known[] = {{"float", "has a floating-point column, whose text and order are not exact"},
 	             {"double", "has a floating-point column, whose text and order are not exact"},
 	             {"json", "has a JSON column, whose order has no text"},
-	             {"set", "has a SET column, which is ordered by its bits"},
-	             {"year", "has a YEAR column, which no key can have yet"}};
+	             {"set", "has a SET column, which is ordered by its bits"}};
 	for (size_t i = 0; fine[i] != NULL; i++)
 		if (strcmp(fine[i], type) == 0)
 			return NULL;
@@ -256,10 +255,29 @@ static bool check_key_column(const json_t *server, const json_t *column, struct 
 	return true;
 }
 
-/* Every statement about the table names the key's index. */
-static void fill_shape(struct table_shape *shape, const json_t *table, const json_t *key) {
-	(void)table;
-	shape->key_index = mem_dup(fact_text(key, "name"));
+static bool is_conflict_key(const struct table_shape *shape, const char *name) {
+	for (size_t i = 0; i < shape->nconflict_key; i++)
+		if (strcmp(shape->conflict_key[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void fill_shape(struct table_shape *shape, const json_t *key, const struct rules_write *write, const json_t *written) {
+	if (!fact_flag(key, "primary"))
+		shape->key_index = mem_dup(fact_text(key, "name"));
+	const json_t *columns = json_object_get(written, "columns");
+	shape->written = mem_alloc((json_array_size(columns) + 1) * sizeof *shape->written);
+	for (size_t i = 0; i < json_array_size(columns); i++) {
+		const json_t *column = json_array_get(columns, i);
+		const char *name = fact_text(column, "name");
+		if (!rules_writes_column(write, name) && !is_conflict_key(shape, name))
+			continue;
+		shape->written[shape->nwritten++] = (struct shape_column){
+			.name = mem_dup(name),
+			.type = mem_dup(fact_text(column, "type")),
+			.collation = mem_dup(json_string_value(json_object_get(column, "collation"))),
+		};
+	}
 }
 
 /* ---- Conflicts ---- */

@@ -169,8 +169,9 @@ static void add_schema(struct table_shape *shape, const char *schema) {
 	shape->search_path[shape->nsearch_path++] = mem_dup(schema);
 }
 
-static void fill_shape(struct table_shape *shape, const json_t *table, const json_t *key) {
-	(void)table;
+static void fill_shape(struct table_shape *shape, const json_t *key, const struct rules_write *write, const json_t *written) {
+	(void)write;
+	(void)written;
 	add_schema(shape, "pg_catalog");
 	add_schema(shape, shape->schema);
 	const json_t *columns = json_object_get(key, "columns");

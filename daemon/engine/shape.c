@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void free_column(struct shape_column *column) {
+static void column_clear(struct shape_column *column) {
 	free(column->name);
 	free(column->type);
 	free(column->collation);
@@ -19,9 +19,9 @@ void shape_free(struct table_shape *shape) {
 	free(shape->name);
 	free(shape->key_index);
 	for (size_t i = 0; i < shape->nkey; i++)
-		free_column(&shape->key[i]);
+		column_clear(&shape->key[i]);
 	for (size_t i = 0; i < shape->nwritten; i++)
-		free_column(&shape->written[i]);
+		column_clear(&shape->written[i]);
 	free(shape->written);
 	mem_free_strings(shape->search_path, shape->nsearch_path);
 	mem_free_strings(shape->conflict_key, shape->nconflict_key);
@@ -41,23 +41,23 @@ static json_t *strings_to_json(char *const *strings, size_t count) {
 	return array;
 }
 
+static json_t *columns_to_json(const struct shape_column *columns, size_t count) {
+	json_t *array = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array,
+		                      json_pack("{s:s, s:s, s:s?, s:s?}", "name", columns[i].name, "type", columns[i].type, "collation",
+		                                columns[i].collation, "collation_version", columns[i].collation_version));
+	return array;
+}
+
 /* Sets the member where there is something to set. */
 static void set_string(json_t *object, const char *name, const char *text) {
 	if (text != NULL)
 		json_object_set_new(object, name, json_string(text));
 }
 
-static json_t *columns_to_json(const struct shape_column *columns, size_t count) {
-	json_t *array = json_array();
-	for (size_t i = 0; i < count; i++) {
-		const struct shape_column *column = &columns[i];
-		json_array_append_new(array, json_pack("{s:s, s:s, s:s?, s:s?}", "name", column->name, "type", column->type, "collation",
-		                                       column->collation, "collation_version", column->collation_version));
-	}
-	return array;
-}
-
 json_t *shape_to_json(const struct table_shape *shape) {
+	json_t *key = columns_to_json(shape->key, shape->nkey);
 	json_t *leaves = json_array();
 	for (size_t i = 0; i < shape->nleaves; i++) {
 		const struct shape_leaf *leaf = &shape->leaves[i];
@@ -68,8 +68,7 @@ json_t *shape_to_json(const struct table_shape *shape) {
 		json_array_append_new(leaves, object);
 	}
 	json_t *json = json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:I}", "schema", shape->schema, "name", shape->name, "oid",
-	                         (json_int_t)shape->oid, "partitioned", (int)shape->partitioned, "key",
-	                         columns_to_json(shape->key, shape->nkey), "search_path",
+	                         (json_int_t)shape->oid, "partitioned", (int)shape->partitioned, "key", key, "search_path",
 	                         strings_to_json(shape->search_path, shape->nsearch_path), "conflict_key",
 	                         strings_to_json(shape->conflict_key, shape->nconflict_key), "leaves", leaves, "estimated_rows",
 	                         (json_int_t)shape->estimated_rows);
@@ -109,20 +108,15 @@ static bool read_strings(const json_t *object, const char *name, char ***strings
 	return true;
 }
 
-static char *read_optional(const json_t *object, const char *name) {
-	return mem_dup(json_string_value(json_object_get(object, name)));
-}
-
-/* shape_free copes with a half-read column. */
+/* Into an array that has room; shape_free copes with a half-read column. */
 static bool read_columns(const json_t *array, struct shape_column *columns, size_t *count) {
 	for (size_t i = 0; i < json_array_size(array); i++) {
-		const json_t *from = json_array_get(array, i);
-		struct shape_column *column = &columns[i];
+		const json_t *column = json_array_get(array, i);
 		*count = i + 1;
-		if (!read_string(from, "name", &column->name) || !read_string(from, "type", &column->type))
+		if (!read_string(column, "name", &columns[i].name) || !read_string(column, "type", &columns[i].type))
 			return false;
-		column->collation = read_optional(from, "collation");
-		column->collation_version = read_optional(from, "collation_version");
+		columns[i].collation = mem_dup(json_string_value(json_object_get(column, "collation")));
+		columns[i].collation_version = mem_dup(json_string_value(json_object_get(column, "collation_version")));
 	}
 	return true;
 }
@@ -130,7 +124,6 @@ static bool read_columns(const json_t *array, struct shape_column *columns, size
 static bool read_key(const json_t *json, struct table_shape *shape) {
 	const json_t *key = json_object_get(json, "key");
 	size_t count = json_array_size(key);
-	shape->key_index = read_optional(json, "key_index");
 	return count > 0 && count <= SHAPE_MAX_KEY_COLUMNS && read_columns(key, shape->key, &shape->nkey);
 }
 
@@ -150,11 +143,11 @@ static bool read_leaves(const json_t *json, struct table_shape *shape) {
 		const json_t *from = json_array_get(leaves, i);
 		struct shape_leaf *leaf = &shape->leaves[i];
 		shape->nleaves = i + 1;
-		leaf->partition = read_optional(from, "partition");
 		if (!read_string(from, "schema", &leaf->schema) || !read_string(from, "name", &leaf->name) ||
 		    !read_int(from, "oid", &leaf->oid) || !read_int(from, "estimated_rows", &leaf->estimated_rows) ||
 		    !read_int(from, "row_bytes", &leaf->row_bytes) || leaf->row_bytes < 1)
 			return false;
+		leaf->partition = mem_dup(json_string_value(json_object_get(from, "partition")));
 	}
 	return true;
 }
@@ -164,11 +157,12 @@ static bool read_shape(const json_t *json, struct table_shape *shape) {
 	if (!json_is_boolean(partitioned))
 		return false;
 	shape->partitioned = json_is_true(partitioned);
+	shape->key_index = mem_dup(json_string_value(json_object_get(json, "key_index")));
 	return read_string(json, "schema", &shape->schema) && read_string(json, "name", &shape->name) &&
-	       read_int(json, "oid", &shape->oid) && read_key(json, shape) &&
+	       read_int(json, "oid", &shape->oid) && read_key(json, shape) && read_written(json, shape) &&
 	       read_strings(json, "search_path", &shape->search_path, &shape->nsearch_path) &&
-	       read_strings(json, "conflict_key", &shape->conflict_key, &shape->nconflict_key) && read_written(json, shape) &&
-	       read_leaves(json, shape) && read_int(json, "estimated_rows", &shape->estimated_rows);
+	       read_strings(json, "conflict_key", &shape->conflict_key, &shape->nconflict_key) && read_leaves(json, shape) &&
+	       read_int(json, "estimated_rows", &shape->estimated_rows);
 }
 
 bool shape_from_json(const json_t *json, struct table_shape **shape, struct error *err) {

@@ -24,7 +24,7 @@ struct shape_column {
 struct shape_leaf {
 	char *schema;
 	char *name;
-	char *partition; /* NULL: the table itself, or a partition that is a table of its own */
+	char *partition; /* MySQL: of the table of that name; NULL: all of it */
 	int64_t oid;
 	int64_t estimated_rows;
 	int64_t row_bytes; /* average width on disk, at least 1 */
@@ -37,7 +37,7 @@ struct table_shape {
 	bool partitioned;
 	struct shape_column key[SHAPE_MAX_KEY_COLUMNS];
 	size_t nkey;
-	char *key_index;    /* the key's, where a statement has to name it; NULL: the primary key's, or no need to */
+	char *key_index;    /* MySQL: the key's index, by which every statement goes; NULL: the primary key's */
 	char **search_path; /* pg_catalog, the table's schema, the key operators' schemas: unquoted names */
 	size_t nsearch_path;
 	char **conflict_key; /* kind insert: the columns of the conflict target, resolved */

@@ -334,7 +334,7 @@ static void fill_leaves(struct table_shape *shape, const json_t *leaves) {
 	}
 }
 
-static struct table_shape *make_shape(const struct rules *rules, const json_t *table, const json_t *key) {
+static struct table_shape *make_shape(const json_t *table, const json_t *key) {
 	struct table_shape *shape = mem_alloc(sizeof *shape);
 	shape->schema = mem_dup(fact_text(table, "schema"));
 	shape->name = mem_dup(fact_text(table, "name"));
@@ -352,7 +352,6 @@ static struct table_shape *make_shape(const struct rules *rules, const json_t *t
 		};
 	}
 	fill_leaves(shape, json_object_get(table, "leaves"));
-	rules->fill_shape(shape, table, key);
 	return shape;
 }
 
@@ -491,12 +490,13 @@ bool preflight_rules(const struct jobfile *job, const struct preflight_write *wr
 	    (write->to_worked_table && !check_written_columns(job, write, facts, facts->table, err)) ||
 	    !choose_key(job, facts, &key, err) || !check_key(job, write, facts, key, err))
 		return false;
-	struct table_shape *made = make_shape(facts->rules, facts->table, key);
+	struct table_shape *made = make_shape(facts->table, key);
 	if (!check_leaves(job, write, facts, made, warnings, err) || !check_into(job, write, facts, warnings, err) ||
 	    !resolve_conflict_key(job, facts, made, err)) {
 		shape_free(made);
 		return false;
 	}
+	facts->rules->fill_shape(made, key, &write->does, facts->written != NULL ? facts->written : facts->table);
 	*shape = made;
 	return true;
 }

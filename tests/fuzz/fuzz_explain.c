@@ -11,6 +11,14 @@ static bool judge(const char *json, struct explain_verdict *verdict) {
 	*verdict = (struct explain_verdict){0};
 	static const struct shape_leaf leaf = {.schema = (char *)"public", .name = (char *)"e"};
 	static const struct table_shape shape = {.key = {{.name = (char *)"id"}}, .nkey = 1};
+	struct explain_verdict mysql = {0};
+	if (explain_mysql_judge(json, &shape, &leaf, &mysql, &err)) {
+		require(fuzz_is_utf8(mysql.scan) && fuzz_is_utf8(mysql.index) && fuzz_is_utf8(mysql.other));
+		require(mysql.reads || !mysql.by_key);
+	} else {
+		fuzz_require_error(&err, ERROR_INTERNAL);
+	}
+	err = (struct error){0};
 	if (!explain_postgres_judge(json, &shape, &leaf, verdict, &err)) {
 		fuzz_require_error(&err, ERROR_INTERNAL);
 		return false;

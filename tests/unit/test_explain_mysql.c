@@ -15,13 +15,10 @@
 #include <cmocka.h>
 
 static const struct table_shape shapes[] = {
-	{.name = (char *)"k1", .key_index = (char *)"PRIMARY", .key = {{.name = (char *)"id"}}, .nkey = 1},
-	{.name = (char *)"k2", .key_index = (char *)"PRIMARY", .key = {{.name = (char *)"a"}, {.name = (char *)"b"}}, .nkey = 2},
-	{.name = (char *)"k3",
-     .key_index = (char *)"PRIMARY",
-     .key = {{.name = (char *)"a"}, {.name = (char *)"b"}, {.name = (char *)"c"}},
-     .nkey = 3},
-	{.name = (char *)"parts", .key_index = (char *)"PRIMARY", .key = {{.name = (char *)"id"}}, .nkey = 1},
+	{.name = (char *)"k1", .key = {{.name = (char *)"id"}}, .nkey = 1},
+	{.name = (char *)"k2", .key = {{.name = (char *)"a"}, {.name = (char *)"b"}}, .nkey = 2},
+	{.name = (char *)"k3", .key = {{.name = (char *)"a"}, {.name = (char *)"b"}, {.name = (char *)"c"}}, .nkey = 3},
+	{.name = (char *)"parts", .key = {{.name = (char *)"id"}}, .nkey = 1},
 	{.name = (char *)"uq", .key_index = (char *)"u", .key = {{.name = (char *)"u"}}, .nkey = 1},
 };
 

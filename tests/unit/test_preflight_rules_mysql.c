@@ -287,7 +287,11 @@ static void shape_of_partitions(void **state) {
 	json_decref(json);
 	shape_free(shape);
 	assert_true(again->partitioned);
-	assert_string_equal(again->key_index, "PRIMARY");
+	assert_null(again->key_index);
+	assert_int_equal(again->nwritten, 1);
+	assert_string_equal(again->written[0].name, "note");
+	assert_string_equal(again->written[0].type, "varchar(30)");
+	assert_string_equal(again->written[0].collation, "latin1_swedish_ci");
 	assert_int_equal(again->nkey, 2);
 	assert_string_equal(again->key[0].name, "tenant");
 	assert_string_equal(again->key[1].type, "bigint(20) unsigned");
@@ -298,10 +302,30 @@ static void shape_of_partitions(void **state) {
 	shape_free(again);
 }
 
+static void shape_of_an_insert(void **state) {
+	(void)state;
+	struct error err = {0};
+	struct table_shape *shape = NULL;
+	json_t *warnings = json_array();
+	const struct sample c = {.inserts = true, .key = "c", .conflict_key = "n"};
+	assert_true(judge(&c, warnings, &shape, &err));
+	json_decref(warnings);
+	assert_string_equal(shape->key_index, "fx_c");
+	assert_int_equal(shape->nwritten, 2);
+	assert_string_equal(shape->written[0].name, "note");
+	assert_string_equal(shape->written[1].name, "n");
+	shape_free(shape);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(servers),      cmocka_unit_test(tables),    cmocka_unit_test(keys),
-		cmocka_unit_test(side_effects), cmocka_unit_test(conflicts), cmocka_unit_test(shape_of_partitions),
+		cmocka_unit_test(servers),
+		cmocka_unit_test(tables),
+		cmocka_unit_test(keys),
+		cmocka_unit_test(side_effects),
+		cmocka_unit_test(conflicts),
+		cmocka_unit_test(shape_of_partitions),
+		cmocka_unit_test(shape_of_an_insert),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
