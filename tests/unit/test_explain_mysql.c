@@ -147,14 +147,14 @@ static void unreadable(void **state) {
 static void asking(void **state) {
 	(void)state;
 	static const char *const cases[][2] = {
-		{"SELECT a FROM t", "X SELECT a FROM t"},
+		{"SELECT a FROM t", "X\nSELECT a FROM t"},
 		{"SET @a = ';'; UPDATE t SET a = 'it''s; \\';' WHERE `b;` = 1; SELECT 1",
-	     "X UPDATE t SET a = 'it''s; \\';' WHERE `b;` = 1"},
-		{"INSERT INTO t SELECT 1;\nSELECT ROW_COUNT()", "X INSERT INTO t SELECT 1"},
-		{"SELECT \"a;b\"; SELECT 2", "X SELECT \"a;b\""},
+	     "X\nUPDATE t SET a = 'it''s; \\';' WHERE `b;` = 1"},
+		{"INSERT INTO t SELECT 1;\nSELECT ROW_COUNT()", "X\nINSERT INTO t SELECT 1"},
+		{"SELECT \"a;b\"; SELECT 2", "X\nSELECT \"a;b\""},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		char *text = explain_mysql_text("X ", cases[i][0]);
+		char *text = explain_mysql_text("X", cases[i][0]);
 		assert_string_equal(text, cases[i][1]);
 		free(text);
 	}
