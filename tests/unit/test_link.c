@@ -7,6 +7,7 @@
 
 #include "tests/sim/fake_ev.c" /* a virtual clock: nothing here waits */
 
+#include "daemon/engine/dialect.h"
 #include "daemon/engine/link.h"
 
 #include <stdio.h>
@@ -79,6 +80,7 @@ static void scripted_on_lost(struct engine_conn *conn, engine_lost_fn *fn, void 
 }
 
 static const struct engine scripted = {.name = "scripted",
+                                       .dialect = &dialect_postgres,
                                        .connect = scripted_connect,
                                        .connect_abandon = scripted_abandon,
                                        .execute = scripted_execute,
