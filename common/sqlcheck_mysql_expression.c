@@ -228,7 +228,7 @@ static bool walk_is(struct walk *w) {
 }
 
 static bool walk_collate(struct walk *w) {
-	if (!is_name(w) && !is_kind(w, SQLLEX_STRING))
+	if ((!is_name(w) && !is_kind(w, SQLLEX_STRING)) || is_one_of(w, clauses) || is_one_of(w, operators))
 		return refuse(w, w->i < w->to ? "a collation's name is wanted here" : too_little);
 	w->i++;
 	return true;

@@ -213,7 +213,7 @@ MUTANTS = {
         ("close what it did not open", "common/sqlcheck_postgres.c", "if (*depth == 0)", "if (*depth == 0)\n\t\t\treturn NULL;\n\t\tif (false)"),
         ("have a ;", "common/sqlcheck_postgres.c", "case PG_QUERY__TOKEN__ASCII_59:", "case -59:"),
         ("be of any length", "common/sqlcheck.c", "return strlen(f->text) <= MAX_FRAGMENT_BYTES", "return true"))},
-    **{f"MySQL: {what}": ([(f"common/{file}", old, new)], ["unit/test_sqlcheck_mysql"]) for what, file, old, new in (
+    **{f"MySQL: {what}": ([(f"common/{file}", old, new)], ["unit/test_sqlcheck_mysql", "unit/test_sqlcheck_mysql_where"]) for what, file, old, new in (
         ("a fragment may close what it did not open", "sqllex_mysql.c", "\tif (s->depth == 0)\n\t\treturn refuse(",
          "\tif (s->depth == 0) {\n\t\ts->at++;\n\t\treturn true;\n\t}\n\tif (false)\n\t\treturn refuse("),
         ("a fragment may have a ;", "sqllex_mysql.c", "case ';':", "case '\\1':"),

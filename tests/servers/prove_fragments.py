@@ -1,6 +1,6 @@
 """prove_fragments.py [--random N] [--seed S] SOCKET…: what backfillctl takes for a fragment of MySQL's stays in its place on real servers.
 
-Every string of tests/unit/test_sqlcheck_mysql.c, every input of the fuzzer's corpus, and N random ones made of their pieces go through
+Every string of tests/unit/test_sqlcheck_mysql*.c, every input of the fuzzer's corpus, and N random ones made of their pieces go through
 `backfillctl validate --engine mysql`. Those that pass are run as a batch would run them, with statements allowed to follow each
 other so that one that begins a second shows: as the value and the predicate of an UPDATE over a range, and as a column and the
 predicate of an INSERT … SELECT, in one batch and in two. Nothing else may change than what is in the range, and the two batches must write
@@ -171,7 +171,7 @@ def main():
     parser.add_argument("--random", type=int, default=0)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     options = parser.parse_args()
-    known = sorted(set(strings_of(os.path.join(ROOT, "tests/unit/test_sqlcheck_mysql.c"))) | set(corpus()))
+    known = sorted({text for path in glob.glob(os.path.join(ROOT, "tests/unit/test_sqlcheck_mysql*.c")) for text in strings_of(path)} | set(corpus()))
     texts = list(dict.fromkeys(known + list(random_fragments(known, options.random, random.Random(options.seed)))))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         accepted = [text for text, ok in zip(texts, pool.map(passes, texts)) if ok]
