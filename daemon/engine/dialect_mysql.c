@@ -21,15 +21,16 @@ static void add_account(struct strbuf *b, const char *account) {
 	mysql_add_literal(b, at != NULL ? at + 1 : "%");
 }
 
+/* Behind TO it is the placeholder; a comment names it, too. */
 static char *control_tables(const char *worker) {
 	autostrbuf b = {0};
-	static const char placeholder[] = ":\"worker\"";
+	static const char placeholder[] = "TO :\"worker\"";
 	const char *text = dialect_sql(&dialect_mysql, "control_tables");
-	const char *at = strstr(text, "TO :\"worker\""); /* the comment above names it, too */
-	at += strlen("TO ");
-	strbuf_add_n(&b, text, (size_t)(at - text));
-	add_account(&b, worker);
-	strbuf_add(&b, at + sizeof placeholder - 1);
+	for (const char *at; (at = strstr(text, placeholder)) != NULL; text = at + sizeof placeholder - 1) {
+		strbuf_add_n(&b, text, (size_t)(at - text) + strlen("TO "));
+		add_account(&b, worker);
+	}
+	strbuf_add(&b, text);
 	return strbuf_take(&b);
 }
 
@@ -41,7 +42,7 @@ static const char pinned[] =
 	"NO_ENGINE_SUBSTITUTION', /*M!100600 ',SIMULTANEOUS_ASSIGNMENT', */ ''), time_zone = '+00:00', lc_time_names = 'en_US', "
 	"character_set_client = utf8mb4, character_set_results = utf8mb4, collation_connection = utf8mb4_general_ci, "
 	"div_precision_increment = 4, default_week_format = 0, sql_auto_is_null = 0, sql_safe_updates = 0, sql_select_limit = "
-    "DEFAULT, "
+	"DEFAULT, "
 	"sql_big_selects = 1, foreign_key_checks = 1, unique_checks = 1, group_concat_max_len = 1073741824";
 
 /* In whole seconds: less than one there is not. */

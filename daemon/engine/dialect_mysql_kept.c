@@ -127,11 +127,11 @@ static void add_written_table(struct strbuf *b, const struct table_shape *shape,
 		mysql_add_relation(b, written->schema, written->table);
 }
 
-/* The kept keys, in their order, each with its row. */
+/* The kept keys, in their order, each with its row. MariaDB would give the texts the character set of the session's database. */
 static void add_kept_join(struct strbuf *b, const struct table_shape *shape, const struct mysql_written *written) {
 	strbuf_add(b, "JSON_TABLE(@backfilld_keys, '$[*]' COLUMNS (`backfilld n` FOR ORDINALITY");
 	for (size_t i = 0; i < written->nkey; i++)
-		strbuf_printf(b, ", `backfilld k%zu` LONGTEXT PATH '$[%zu]'", i + 1, i);
+		strbuf_printf(b, ", `backfilld k%zu` LONGTEXT CHARACTER SET utf8mb4 PATH '$[%zu]'", i + 1, i);
 	strbuf_add(b, ")) AS `backfilld` STRAIGHT_JOIN ");
 	add_written_table(b, shape, written);
 	for (size_t i = 0; i < written->nkey; i++) {

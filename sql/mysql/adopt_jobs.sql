@@ -6,8 +6,8 @@ UPDATE backfill.job AS j
                JSON_SET(JSON_EXTRACT(jobs.shape, CONCAT('$.leaves[', l.number - 1, ']')), '$.oid', COALESCE(i.table_id, l.oid))
                ORDER BY l.number SEPARATOR ','), ']') AS leaves
       FROM backfill.job AS jobs
-      JOIN JSON_TABLE(jobs.shape, '$.leaves[*]' COLUMNS (number FOR ORDINALITY, `schema` VARCHAR(64) PATH '$.schema', name VARCHAR(64) PATH '$.name',
-                                                         part VARCHAR(64) PATH '$.partition', oid BIGINT UNSIGNED PATH '$.oid')) AS l
+      JOIN JSON_TABLE(jobs.shape, '$.leaves[*]' COLUMNS (number FOR ORDINALITY, `schema` VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.schema', name VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.name',
+                                                         part VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.partition', oid BIGINT UNSIGNED PATH '$.oid')) AS l
       LEFT JOIN information_schema.partitions AS p
         ON p.table_schema = l.`schema` AND p.table_name = l.name AND COALESCE(p.subpartition_name, p.partition_name, '') = COALESCE(l.part, '')
       LEFT JOIN /*M!100600 information_schema.innodb_sys_tables */ /*!80000 information_schema.innodb_tables */ AS i

@@ -24,12 +24,12 @@ WITH innodb AS (
 ), known AS (
     SELECT CONVERT(COALESCE(l.part, '') USING utf8mb4) COLLATE utf8mb4_bin AS part, l.oid,
            NOT @backfilld_frozen OR EXISTS (SELECT 1 FROM backfill.segment AS s WHERE s.job_id = $1 AND s.leaf = l.number - 1 AND NOT s.done) AS wanted
-      FROM JSON_TABLE(@backfilld_shape, '$.leaves[*]' COLUMNS (number FOR ORDINALITY, part VARCHAR(64) PATH '$.partition', oid BIGINT UNSIGNED PATH '$.oid')) AS l
+      FROM JSON_TABLE(@backfilld_shape, '$.leaves[*]' COLUMNS (number FOR ORDINALITY, part VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.partition', oid BIGINT UNSIGNED PATH '$.oid')) AS l
 ), `key` AS (
     SELECT k.number, k.name, k.type AS type_then, k.collation AS collation_then, CONVERT(c.column_name USING utf8mb4) AS present,
            CONVERT(c.column_type USING utf8mb4) COLLATE utf8mb4_bin AS type_now, CONVERT(c.collation_name USING utf8mb4) COLLATE utf8mb4_bin AS collation_now
-      FROM JSON_TABLE(@backfilld_shape, '$.key[*]' COLUMNS (number FOR ORDINALITY, name VARCHAR(64) PATH '$.name',
-                                                            type MEDIUMTEXT PATH '$.type', collation VARCHAR(64) PATH '$.collation')) AS k
+      FROM JSON_TABLE(@backfilld_shape, '$.key[*]' COLUMNS (number FOR ORDINALITY, name VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.name',
+                                                            type MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$.type', collation VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.collation')) AS k
       LEFT JOIN information_schema.columns AS c
         ON c.table_schema = @backfilld_schema AND c.table_name = @backfilld_table AND c.column_name = k.name
 ), changes AS (

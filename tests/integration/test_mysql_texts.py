@@ -1,0 +1,660 @@
+"""What sql/mysql and its dialect say, run on real servers: a private MariaDB, or those whose sockets BACKFILLD_MYSQL_SOCKETS names, with
+colons between. They lose the databases backfill and backfill_texts."""
+
+import json
+import os
+import subprocess
+import threading
+import time
+
+import pytest
+
+from mysql_session import Refused, Session
+from mysql_texts import DATABASE, Declined, Job, OWNER, Texts, init, text
+
+GIVEN = [path for path in os.environ.get("BACKFILLD_MYSQL_SOCKETS", "").split(":") if path]
+SYSTEM = [f"/usr/share/mysql/{name}.sql" for name in ("mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data",
+                                                      "maria_add_gis_sp_bootstrap", "mysql_sys_schema")]
+
+
+def start_mariadb(path):
+    """A private server on the socket path + "/s"."""
+    os.makedirs(os.path.join(path, "tmp"))
+    subprocess.run(["chown", "-R", "postgres", path], check=True)
+    options = ["mariadbd", "--no-defaults", f"--datadir={path}/data", f"--tmpdir={path}/tmp", "--innodb-buffer-pool-size=48M",
+               "--innodb-log-file-size=32M", "--user=postgres"]
+    script = "create database mysql;\nuse mysql;\nset @auth_root_socket = NULL;\n"
+    for name in SYSTEM:
+        with open(name, encoding="utf-8") as file:
+            script += file.read()
+    os.makedirs(os.path.join(path, "data"))
+    subprocess.run(["chown", "postgres", path + "/data"], check=True)
+    with open(path + "/log", "wb") as log:
+        subprocess.run(options + ["--bootstrap", "--skip-grant-tables", "--silent-startup"], input=script.encode(), stdout=log, stderr=log, check=True)
+        server = subprocess.Popen(options + [f"--socket={path}/s", "--skip-networking", "--server-id=7", f"--log-bin={path}/data/b", "--binlog-format=ROW",
+                                             f"--pid-file={path}/pid", "--innodb-flush-log-at-trx-commit=0"], stdout=log, stderr=log)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            Session(path + "/s", None).close()
+            return server
+        except Refused:
+            assert server.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module", params=GIVEN or ["private"])
+def server(request, workspace):
+    if request.param != "private":
+        yield request.param
+        return
+    path = os.path.join(workspace.path, "mariadb")
+    process = start_mariadb(path)
+    yield path + "/s"
+    process.terminate()
+    process.wait(60)
+
+
+@pytest.fixture
+def t(server):
+    """A connection with the control tables and an empty database."""
+    made = Texts(server)
+    for row in made.session.query("XA RECOVER")[0]:
+        made.session.query(f"XA ROLLBACK '{row[3]}'")
+    for sql in ("SET lock_wait_timeout = 20", "DROP DATABASE IF EXISTS backfill", f"DROP DATABASE IF EXISTS {DATABASE}", f"CREATE DATABASE {DATABASE}", f"USE {DATABASE}",
+                "SET sql_mode = 'STRICT_ALL_TABLES'"):
+        made.session.query(sql)
+    init(server)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_job(server, t):
+    made = []
+
+    def make(*args, **options):
+        made.append(Job(server, *args, **options))
+        return made[-1]
+    yield make
+    for job in made:
+        job.close()
+
+
+@pytest.fixture
+def connect(server, t):
+    """A function that makes connections of the site."""
+    made = []
+
+    def make():
+        made.append(Session(server, DATABASE))
+        return made[-1]
+    yield make
+    for session in made:
+        session.close()
+
+
+UPDATE = 'kind = "update"; set = { n = "n + 1"; }; rollback = { keep_old_values = %s; };'
+PLAIN, KEPT = UPDATE % "false", UPDATE % "true"
+DIGITS = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 " \
+         "UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)"
+
+
+def numbers(count):
+    """0 … count - 1 as i"""
+    digits = len(str(count - 1))
+    total = " + ".join(f"d{k}.d * {10 ** k}" for k in range(digits))
+    return f"(SELECT {total} AS i FROM {' CROSS JOIN '.join(f'{DIGITS} AS d{k}' for k in range(digits))}) AS numbers WHERE i < {count}"
+
+
+# type of the key's column, its i-th value
+KEYS = {
+    "int": ("INT", "i * 3 - 150"),
+    "zerofill": ("INT(9) ZEROFILL", "i * 3"),
+    "unsigned beyond 2^63": ("BIGINT UNSIGNED", "18446744073709551615 - i * 3"),
+    "decimal": ("DECIMAL(30, 10)", "i * 1.0000000001 - 99999999999999999999"),
+    "binary with zeros at the end": ("BINARY(16)", "UNHEX(CONCAT(LPAD(HEX(i), 4, '0'), REPEAT('00', 14)))"),
+    "varbinary": ("VARBINARY(8)", "UNHEX(LEFT(HEX(i * 257 + 1), 2 * (LENGTH(HEX(i * 257 + 1)) DIV 2)))"),
+    "varchar, ci": ("VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", "CONCAT(IF(i % 2, 'Key', 'kEY'), i * 7, 'ä')"),
+    "varchar, bin": ("VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CONCAT(IF(i % 2, 'Key', 'kEY'), i DIV 2, '''\\\\\"')"),
+    "varchar, padded": ("VARCHAR(40) CHARACTER SET latin1 COLLATE latin1_swedish_ci", "CONCAT('é', i, REPEAT(' ', i % 3))"),
+    "varchar, utf8mb3": ("VARCHAR(40) CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci", "CONCAT('ж', i)"),
+    "char": ("CHAR(12) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci", "CONCAT('c', i)"),
+    "date": ("DATE", "DATE_ADD('1999-12-31', INTERVAL i DAY)"),
+    "datetime": ("DATETIME(6)", "DATE_ADD('1969-12-31 23:59:59.999990', INTERVAL i MICROSECOND)"),
+    "timestamp": ("TIMESTAMP(6)", "DATE_ADD('2026-10-25 00:59:59.999990', INTERVAL i * 100000001 MICROSECOND)"),
+    "time": ("TIME(3)", "SEC_TO_TIME(i * 1.5 - 100)"),
+    "year": ("YEAR", "1901 + i"),
+    "enum": ("ENUM(%s)" % ", ".join(f"'{chr(97 + (k * 7) % 26)}{k}'" for k in range(200)), "i + 1"),
+    "bit": ("BIT(64)", "18446744073709551615 - i"),
+}
+ROWS = 120
+
+
+def until(condition):
+    """innodb_trx and what is made of it is read anew when nobody has looked for 0.1 s."""
+    deadline = time.monotonic() + 30
+    while True:
+        time.sleep(0.15)
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline
+
+
+def make_keyed(t, kind, value):
+    t.session.query(f"CREATE TABLE k (k {kind} NOT NULL PRIMARY KEY, n INT NOT NULL DEFAULT 0)")
+    t.session.query("SET sql_mode = ''")
+    t.session.query(f"INSERT INTO k (k) SELECT {value} FROM {numbers(ROWS)}")
+    assert t.value("SELECT COUNT(*) FROM k") == str(ROWS)
+
+
+@pytest.mark.parametrize("rows", [1, 7, ROWS])
+@pytest.mark.parametrize("name", KEYS)
+def test_every_row_once(t, make_job, name, rows):
+    make_keyed(t, *KEYS[name])
+    job = make_job(KEPT if rows == 7 else PLAIN, "k")
+    job.start()
+    assert job.run(rows) == [ROWS, ROWS, 0]
+    assert t.session.run("SELECT n, COUNT(*) FROM k GROUP BY n").rows == [["1", str(ROWS)]]
+    assert job.batches == -(-ROWS // rows)
+    assert t.session.run("SELECT rows_scanned, rows_changed, done FROM backfill.segment").rows == [[str(ROWS), str(ROWS), "1"]]
+    if rows == 7:
+        assert t.session.run("SELECT SUM(`rows`), SUM(existing), SUM(JSON_LENGTH(`keys`)), SUM(JSON_LENGTH(old_values)), SUM(JSON_LENGTH(new_values)) "
+                             "FROM backfill.kept").rows == [[str(ROWS)] * 5]
+        assert t.value("SELECT COUNT(*) FROM backfill.kept WHERE JSON_EXTRACT(old_values, '$[6]') <> JSON_ARRAY('0') "
+                       "OR JSON_EXTRACT(new_values, '$[6]') <> JSON_ARRAY('1')") == "0"
+    assert job.complete() == 1
+    assert t.value("SELECT state FROM backfill.job") == "completed"
+
+
+EIGHT = ["a INT", "b VARCHAR(5) COLLATE utf8mb4_general_ci", "c DATE", "d BINARY(2)", "e BIGINT UNSIGNED", "f DECIMAL(6, 2)", "g DATETIME(3)", "h SMALLINT"]
+EIGHT_VALUES = ["i DIV 32", "CONCAT('x', i DIV 16)", "'2020-02-02'", "UNHEX(LPAD(HEX(i DIV 8), 4, '0'))", "18446744073709551615 - i DIV 4",
+                "i DIV 2", "'2020-02-02 02:02:02.123'", "-i"]
+
+
+@pytest.mark.parametrize("columns", [2, 3, 8])
+@pytest.mark.parametrize("rows", [1, 11, 64])
+def test_composite_keys(t, make_job, columns, rows):
+    kinds, values = (EIGHT, EIGHT_VALUES) if columns == 8 else (EIGHT[:columns - 1] + EIGHT[-1:], EIGHT_VALUES[:columns - 1] + EIGHT_VALUES[-1:])
+    names = [kind.split()[0] for kind in kinds]
+    t.session.query(f"CREATE TABLE k ({', '.join(kind + ' NOT NULL' for kind in kinds)}, n INT NOT NULL DEFAULT 0, PRIMARY KEY ({', '.join(names)}))")
+    t.session.query(f"INSERT INTO k ({', '.join(names)}) SELECT {', '.join(values)} FROM {numbers(100)}")
+    job = make_job(KEPT, "k")
+    job.start()
+    assert job.run(rows) == [100, 100, 0]
+    assert t.session.run("SELECT n, COUNT(*) FROM k GROUP BY n").rows == [["1", "100"]]
+
+
+def handler_reads(session):
+    return sum(int(value) for name, value in session.run("SHOW SESSION STATUS LIKE 'Handler_read%'").rows)
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_reads_its_range_alone(t, make_job, columns):
+    """At the start and at the end of a table with gaps: as many rows as there are in the window, and one look-up for each arm."""
+    count, rows = 40000, 500
+    if columns == 1:
+        t.session.query("CREATE TABLE k (a BIGINT NOT NULL PRIMARY KEY, n INT NOT NULL DEFAULT 0)")
+        t.session.query(f"INSERT INTO k (a) SELECT i * 5 + IF(i > 20000, 10000000, 0) FROM {numbers(count)}")
+    else:
+        t.session.query("CREATE TABLE k (a INT NOT NULL, b VARCHAR(10) NOT NULL, c BIGINT UNSIGNED NOT NULL, n INT NOT NULL DEFAULT 0, PRIMARY KEY (a, b, c))")
+        t.session.query(f"INSERT INTO k (a, b, c) SELECT i DIV 2000 * 3, CONCAT('k', i DIV 40 % 50), i FROM {numbers(count)}")
+    job = make_job(PLAIN, "k")
+    job.start()
+    session, segment, read = job.own.session, job.segments[0], {}
+    through = json.loads(segment[3])
+    next_ = job.texts(0)["next"]
+    for place in (10, count - 3 * rows):
+        behind = t.session.run(f"SELECT a{', b, c' if columns == 3 else ''} FROM k ORDER BY a{', b, c' if columns == 3 else ''} LIMIT 1 OFFSET {place}").rows[0]
+        job.own.run("begin")
+        session.run(job.texts(0)["settings"])
+        session.run("FLUSH STATUS")
+        before = handler_reads(session)
+        end = session.run(next_["boundary"], *behind, *through, rows - 1).rows[0]
+        looked = handler_reads(session) - before
+        assert session.run(next_["work"], *behind, *end).affected == rows
+        read[place] = (looked, handler_reads(session) - before - looked)
+        job.own.run("rollback")
+    assert all(rows <= reads <= rows + 8 for pair in read.values() for reads in pair), read
+
+
+def test_a_unique_key_by_name_and_a_where(t, make_job):
+    t.session.query("CREATE TABLE k (id INT PRIMARY KEY, u VARCHAR(20) NOT NULL, n INT, m INT, UNIQUE KEY by_u (u))")
+    t.session.query(f"INSERT INTO k SELECT i, CONCAT('u', 1000 - i), IF(i % 3, NULL, 5), 7 FROM {numbers(100)}")
+    job = make_job('kind = "update"; set = { n = "id"; }; where = "n IS NULL";', "k", index="by_u")
+    job.start()
+    assert job.run(9) == [100, 66, 0]
+    assert t.value("SELECT COUNT(*) FROM k WHERE n = IF(id % 3, id, 5)") == "100"
+    kept = t.session.run("SELECT `rows`, `keys`, old_values, new_values FROM backfill.kept").rows
+    assert sum(int(row[0]) for row in kept) == 66
+    for _, keys, old, new in kept:
+        assert old is None and [[str(1000 - int(key[0][1:]))] for key in json.loads(keys)] == json.loads(new)
+
+
+def test_partitions(t, make_job):
+    t.session.query("CREATE TABLE k (a INT NOT NULL, b INT NOT NULL, n INT NOT NULL DEFAULT 0, PRIMARY KEY (a, b)) "
+                    "PARTITION BY RANGE (b) (PARTITION pLow VALUES LESS THAN (20), PARTITION empty_ VALUES LESS THAN (30), PARTITION rest VALUES LESS THAN MAXVALUE)")
+    t.session.query(f"INSERT INTO k (a, b) SELECT i, IF(i % 2, i % 20, 30 + i) FROM {numbers(100)}")
+    job = make_job(KEPT, "k")
+    job.start()
+    assert [segment[1] for segment in job.segments] == ["0", "2"]
+    assert job.run(7) == [100, 100, 0]
+    assert t.session.run("SELECT n, COUNT(*) FROM k GROUP BY n").rows == [["1", "100"]]
+    t.session.query("ALTER TABLE k TRUNCATE PARTITION empty_")
+    job.claim()  # all of it is done, or empty
+    t.session.query("UPDATE backfill.segment SET done = false")
+    t.session.query("ALTER TABLE k TRUNCATE PARTITION rest")
+    with pytest.raises(Declined, match="partition rest was built anew, or replaced"):
+        job.claim()
+
+
+def test_zero_dates_are_not_lost(t, make_job):
+    """CAST would make NULL of it, and an empty range of what lies behind. MySQL refuses to compare with one."""
+    t.session.query("SET sql_mode = ''")
+    t.session.query("CREATE TABLE k (k DATETIME NOT NULL PRIMARY KEY, n INT NOT NULL DEFAULT 0)")
+    t.session.query("INSERT INTO k (k) VALUES ('0000-00-00 00:00:00'), ('2020-01-01 00:00:00'), ('2021-01-01 00:00:00')")
+    job = make_job(PLAIN, "k")
+    job.start()
+    try:
+        assert job.run(1) == [3, 3, 0]
+    except Refused as refused:
+        assert refused.code == 1525 and t.value("SELECT SUM(n) FROM k") == t.value("SELECT SUM(rows_changed) FROM backfill.segment")
+
+
+# ---- owners and fences --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def job(t, make_job):
+    t.session.query("CREATE TABLE k (id INT NOT NULL PRIMARY KEY, n INT NOT NULL DEFAULT 0)")
+    t.session.query(f"INSERT INTO k (id) SELECT i FROM {numbers(100)}")
+    made = make_job(KEPT, "k")
+    made.start()
+    return made
+
+
+def test_the_fence(t, job):
+    segment = job.segments[0]
+    job.batch(segment, 10)
+    for broken in ("epoch = epoch + 1", "stopped = true", "batch_id = batch_id + 1"):
+        t.session.query(f"UPDATE backfill.segment SET {broken}")
+        with pytest.raises(Declined, match="fenced"):
+            job.batch(segment, 10)
+        t.session.query(f"UPDATE backfill.segment SET epoch = {job.epoch}, stopped = false, batch_id = 1")
+    job.batch(segment, 10)
+    assert t.value("SELECT SUM(n) FROM k") == "20"
+    t.session.query("ALTER TABLE k MODIFY id BIGINT NOT NULL")
+    with pytest.raises(Declined, match="fenced"):
+        job.batch(segment, 10)
+    with pytest.raises(Declined, match="was built anew, or replaced"):
+        job.claim()
+
+
+def test_a_second_owner_waits_and_then_ends_the_first(server, t, job):
+    other = Texts(server, DATABASE)
+    theirs = {"owner": "other|boot|/run/s|2", "prefix": "other|boot|/run/s|"}
+    with pytest.raises(Declined):
+        job.claim(other, **theirs)
+    session, segment = job.own.session, list(job.segments[0])
+    job.own.run("begin")
+    session.run(job.texts(0)["settings"])
+    assert session.run(job.texts(0)["first"]["work"], "50").affected == 51
+    t.session.query("UPDATE backfill.job SET owner_seen_at = '2000-01-01'")
+    before = job.epoch
+    job.claim(other, **theirs)
+    assert job.epoch == before + 1
+    with pytest.raises(Refused) as refused:
+        session.run("SELECT 1")
+    assert refused.value.code in (2006, 2013)
+    assert t.value("SELECT SUM(n) FROM k") == "0"  # its transaction has ended, too
+    job.own.close()
+    job.own = other
+    assert job.run(30) == [100, 100, 0]
+    assert segment[5] == "0" and t.session.run("SELECT n, COUNT(*) FROM k GROUP BY n").rows == [["1", "100"]]
+    assert t.run("poll", OWNER, "host|", 10000, "t").rows == []
+    assert other.control(("owner_release", job.id, theirs["owner"], job.epoch))[0].affected == 1
+    assert t.run("poll", OWNER, "host|", 10000, "t").rows == [[job.id]]
+
+
+def test_a_claim_again_keeps_the_connection(job):
+    job.batch(job.segments[0], 10)
+    job.claim()
+    assert job.run(30) == [90, 90, 0]
+
+
+def test_a_stop_is_seen_by_everyone(t, job):
+    job.batch(job.segments[0], 10)
+    answers = t.control(("stop_flag", "stop:x", "why"), ("stop_lock",), ("stop_jobs", "emergency stop"), ("stop_segments",))
+    assert answers[2].rows == [[job.id, "1"]]
+    with pytest.raises(Declined, match="fenced"):
+        job.batch(job.segments[0], 10)
+    with pytest.raises(Declined):
+        job.claim()
+    assert t.run("job_lock", job.id).rows[0][4] == "stop:x why"
+    assert json.loads(t.run("job_list", job.id, "paused").rows[0][0])["reason"] == "emergency stop"
+    t.control(("stop_clear", "stop:%"))
+    job.set_state("running")
+    job.claim()
+    assert job.run(30) == [90, 90, 0]
+
+
+def test_a_batch_at_its_checkpoint_and_a_change_of_state_are_put_in_order(server, t, job):
+    own, texts = job.own, job.texts(0)
+    own.run("begin")
+    own.session.run(texts["settings"])
+    own.session.run(texts["first"]["work"], "9")
+    assert own.session.run(texts["checkpoint"], job.id, 1, job.epoch, 0, '["9"]', 10, 10, 0, "false", 0, DATABASE, "k", job.key_mark, None).affected == 1
+    done = []
+    pause = threading.Thread(target=lambda: (job.set_state("paused", "x"), done.append(1)))
+    pause.start()
+    pid, user, age, _ = until(lambda: t.run("blockers", job.admin.session.id).rows)[0]  # it waits for the segment's row
+    assert (pid, user) == (str(own.session.id), "root") and int(age) >= 0 and not done
+    own.run("commit")
+    pause.join(30)
+    assert done and t.session.run("SELECT batch_id, position_key FROM backfill.segment").rows == [["1", '["9"]']]
+    assert json.loads(t.run("job_list", None, None).rows[0][0])["segments"] == [
+        {"number": 1, "after": None, "through": ["99"], "position": ["9"], "rows_scanned": 10, "rows_changed": 10, "done": False}]
+
+
+def test_cancel_ends_the_statement_alone(t, job):
+    failed = []
+
+    def sleep():
+        try:
+            job.own.session.run(f"UPDATE {DATABASE}.k SET n = n + SLEEP(10)")
+        except Refused as refused:
+            failed.append(refused.code)
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while thread.is_alive():
+        t.run("cancel_backend", job.id)
+        assert time.monotonic() < deadline
+    thread.join()
+    assert failed == [1317] and job.own.value("SELECT 1") == "1"
+    t.run("cancel_backend", "another")
+
+
+# ---- rounds -------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_round_waits_for_older_writers(connect, t, make_job):
+    t.session.query("CREATE TABLE k (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL DEFAULT 0)")
+    t.session.query("INSERT INTO k (id) VALUES (1), (2)")
+    writer, prepared, reader, younger = (connect() for _ in range(4))
+    writer.query("BEGIN")
+    writer.query("INSERT INTO k VALUES ()")
+    prepared.query("XA START 'x'")
+    prepared.query("INSERT INTO k VALUES ()")
+    prepared.query("XA END 'x'")
+    prepared.query("XA PREPARE 'x'")
+    reader.query("BEGIN")
+    reader.query("SELECT COUNT(*) FROM k")
+    t.session.query("INSERT INTO k VALUES ()")
+    job = make_job(PLAIN, "k")
+    job.submit()
+    job.set_state("running")
+    job.claim()
+    assert job.wait()[0][0] == "2"
+    job.begin_round()
+    younger.query("BEGIN")
+    younger.query("INSERT INTO k VALUES ()")
+    count, pid, user, age, _ = job.open_round()[0]
+    assert count == "2" and user in ("root", "unknown user") and int(age) >= 0 and pid
+    writer.query("COMMIT")
+    until(lambda: job.open_round()[0][0] == "1")
+    prepared.query("XA COMMIT 'x'")
+    until(lambda: job.open_round() is None)
+    assert job.run(2)[1] == 5
+    assert t.session.run("SELECT GROUP_CONCAT(n ORDER BY id) FROM k").rows == [["1,1,1,1,1"]]
+
+
+def test_a_round_waits_for_a_statement_that_has_no_transaction_yet(connect, t, make_job):
+    """It may hold an AUTO_INCREMENT value already."""
+    t.session.query("CREATE TABLE k (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL DEFAULT 0)")
+    t.session.query("INSERT INTO k (id) VALUES (1), (2)")
+    slow = connect()
+    slow.query("SELECT GET_LOCK('backfill_texts', 0)")
+    busy = connect()
+    thread = threading.Thread(target=busy.query, args=("INSERT INTO k (n) VALUES (GET_LOCK('backfill_texts', 60))",))
+    thread.start()
+    job = make_job(PLAIN, "k")
+    job.submit()
+    job.set_state("running")
+    job.claim()
+    job.begin_round()
+    assert json.loads(job.writers)["connections"] == [busy.id]
+    assert job.open_round()[0][:2] == ["1", str(busy.id)]
+    slow.query("SELECT RELEASE_LOCK('backfill_texts')")
+    thread.join(60)
+    until(lambda: job.open_round() is None)
+
+
+def test_a_marker_is_this_transactions_own_whoever_looks_how_often(server, t, make_job):
+    """innodb_trx shows to one who looks what another has seen just before."""
+    t.session.query("CREATE TABLE k (id INT NOT NULL PRIMARY KEY, n INT NOT NULL DEFAULT 0)")
+    t.session.query("INSERT INTO k (id) VALUES (1), (2)")
+    stop = threading.Event()
+
+    def look():
+        session = Session(server, None)
+        while not stop.wait(0.15):
+            session.query("SELECT COUNT(*) FROM information_schema.innodb_trx")
+        session.close()
+    looker = threading.Thread(target=look)
+    looker.start()
+    ids = []
+    try:
+        for i in range(6):
+            job = make_job(PLAIN, "k", name=f"20261121_marker{i}")
+            job.submit()
+            job.set_state("running")
+            job.claim()
+            for _ in range(20):
+                try:
+                    job.begin_round()
+                    break
+                except Declined:
+                    job.claim()
+            ids += [int(t.value(f"SELECT freeze_marker FROM backfill.job WHERE id = '{job.id}'"))]
+    finally:
+        stop.set()
+        looker.join()
+    assert ids == sorted(set(ids)) and max(ids) < 2 ** 47
+
+
+# ---- kept rows ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["m > 0", "m > 0 AND id NOT IN (SELECT id FROM others)"])
+def test_kept_rows_are_the_changed_ones(connect, t, make_job, where):
+    """Rows that come to match between the look and the UPDATE: rolled back and tried again, or not touched at all."""
+    t.session.query("CREATE TABLE k (id INT NOT NULL PRIMARY KEY, n INT, m INT, f FLOAT, b BLOB, s VARCHAR(9) CHARACTER SET latin1)")
+    t.session.query("CREATE TABLE others (id INT)")
+    t.session.query(f"INSERT INTO k SELECT i, i, i % 2, 0.1, UNHEX('00FF'), 'é' FROM {numbers(40)}")
+    job = make_job(f'kind = "update"; set = {{ n = "n * 10"; f = "f + 1"; b = "CONCAT(b, UNHEX(\'00\'))"; s = "CONCAT(s, \'\'\'\')"; }}; where = "{where}";', "k")
+    job.start()
+    other = connect()
+
+    def site():
+        job.after_capture = lambda: None
+        other.query("UPDATE k SET m = 1 WHERE id = 6")
+        other.query("INSERT INTO others VALUES (7)")
+    job.after_capture = site
+    job.run(10)
+    assert job.races == (0 if "SELECT" in where else 1)
+    kept = t.session.run("SELECT `keys`, old_values, new_values FROM backfill.kept").rows
+    changed = {row[0]: row[1] for row in t.session.run("SELECT id, n FROM k WHERE n <> id").rows}
+    found = {}
+    for keys, old, new in kept:
+        for key, before, after in zip(json.loads(keys), json.loads(old), json.loads(new)):
+            assert before == [key[0], "0.10000000149011612", "00FF", "é"] and after[1:] == ["1.100000023841858", "00FF00", "é'"]
+            found[key[0]] = after[0]
+    assert {key: value for key, value in found.items() if key != "0"} == changed and len(changed) >= 19
+
+
+INSERT = 'kind = "insert"; into = "%s.into_"; columns = { id = "id DIV 2"; v = "n"; }; on_conflict = "%%s"; rollback = { keep_old_values = %%s; };' % DATABASE
+
+
+def make_pair(t, rows=40):
+    t.session.query("CREATE TABLE k (id INT NOT NULL PRIMARY KEY, n INT NOT NULL)")
+    t.session.query("CREATE TABLE into_ (id BIGINT NOT NULL PRIMARY KEY, v INT, other INT NOT NULL DEFAULT 9)")
+    t.session.query(f"INSERT INTO k SELECT i, i + 100 FROM {numbers(rows)}")
+
+
+@pytest.mark.parametrize("keep", ["false", "true"])
+def test_insert_skips(t, make_job, keep):
+    make_pair(t)
+    t.session.query("INSERT INTO into_ VALUES (3, 1, 1), (4, 2, 2)")
+    job = make_job(INSERT % ("skip", keep), "k", into="into_")
+    job.start()
+    assert job.run(7) == [40, 18, 22]
+    assert t.value("SELECT COUNT(*) FROM into_ WHERE v = 2 * id + 100 AND other = 9") == "18"
+    if keep == "true":
+        rows = t.session.run("SELECT `rows`, existing, `keys`, old_values, new_values FROM backfill.kept").rows
+        assert sum(int(row[0]) for row in rows) == 18 and all(row[1] == "0" and row[3] is None for row in rows)
+        assert sorted(int(key[0]) for row in rows for key in json.loads(row[2])) == [i for i in range(20) if i not in (3, 4)]
+        assert all([[key[0], str(2 * int(key[0]) + 100)] for key in json.loads(row[2])] == json.loads(row[4]) for row in rows)
+
+
+@pytest.mark.parametrize("keep", ["false", "true"])
+def test_insert_updates(t, make_job, keep):
+    make_pair(t)
+    t.session.query("DELETE FROM k WHERE id % 2")
+    t.session.query("INSERT INTO into_ VALUES (3, 1, 1), (4, 104, 2), (7, NULL, 7)")
+    job = make_job(INSERT % ("update", keep), "k", into="into_")
+    job.start()
+    assert job.run(7) == [20, 20, 3]
+    assert t.value("SELECT COUNT(*) FROM into_ WHERE v = 2 * id + 100") == "20"
+    assert t.session.run("SELECT other FROM into_ WHERE id IN (3, 4, 7) ORDER BY id").rows == [["1"], ["2"], ["7"]]
+    if keep == "true":
+        rows = t.session.run("SELECT `rows`, existing, `keys`, old_values, new_values FROM backfill.kept ORDER BY batch_id").rows
+        assert [row[:2] for row in rows] == [["7", "2"], ["7", "1"], ["6", "0"]]
+        assert json.loads(rows[0][2])[:2] == [["3"], ["4"]] and json.loads(rows[0][3]) == [["3", "1"], ["4", "104"]]
+        assert json.loads(rows[1][3]) == [["7", None]]
+        assert all([[key[0], str(2 * int(key[0]) + 100)] for key in json.loads(row[2])] == json.loads(row[4]) for row in rows)
+
+
+@pytest.mark.parametrize("keep", ["false", "true"])
+def test_insert_that_may_not_meet(t, make_job, keep):
+    make_pair(t)
+    t.session.query("DELETE FROM k WHERE id % 2")
+    job = make_job(INSERT % ("error", keep), "k", into="into_")
+    job.start()
+    job.batch(job.segments[0], 7)
+    t.session.query("INSERT INTO into_ (id) VALUES (8)")
+    with pytest.raises(Refused) as refused:
+        job.batch(job.segments[0], 7)
+    assert refused.value.code == 1062
+    assert t.value("SELECT COUNT(*) FROM into_") == "8"
+    assert t.value("SELECT COALESCE(SUM(`rows`), 0) FROM backfill.kept") == ("7" if keep == "true" else "0")
+
+
+@pytest.mark.parametrize("keep", ["false", "true"])
+def test_two_rows_that_update_one_are_ambiguous(t, make_job, keep):
+    make_pair(t)
+    job = make_job(INSERT % ("update", keep), "k", into="into_")
+    job.start()
+    with pytest.raises(Refused) as refused:
+        job.batch(job.segments[0], 7)
+    assert refused.value.code == 1242  # SQLSTATE 21000
+    assert t.value("SELECT COUNT(*) FROM into_") == "0"
+
+
+def test_a_row_that_comes_between_the_look_and_the_insertion(connect, t, make_job):
+    make_pair(t)
+    job = make_job(INSERT % ("skip", "true"), "k", into="into_")
+    job.start()
+    other = connect()
+    job.after_capture = lambda: other.query("INSERT IGNORE INTO into_ VALUES (5, 5, 5)")
+    assert job.run(20) == [40, 19, 21] and job.races == 1
+    job.after_capture = lambda: None
+    assert t.value("SELECT SUM(`rows`) FROM backfill.kept") == "19"
+
+
+def test_insert_cuts_nothing_off(t, make_job):
+    make_pair(t)
+    t.session.query("ALTER TABLE into_ MODIFY v TINYINT")
+    for mode in ("error", "skip", "update"):
+        t.session.query("DELETE FROM backfill.job")
+        job = make_job(INSERT.replace("id DIV 2", "id") % (mode, "false"), "k", into="into_", name=f"20261121_{mode}")
+        job.start()
+        with pytest.raises(Refused) as refused:
+            job.batch(job.segments[0], 40)
+        assert refused.value.code == 1264
+    assert t.value("SELECT COUNT(*) FROM into_") == "0"
+
+
+# ---- the control tables -------------------------------------------------------------------------------------------------------------
+
+
+def test_init_again_and_behind_a_half_one(server, t, job):
+    before = t.session.run("SELECT id, state, epoch FROM backfill.job").rows
+    init(server)
+    t.session.query("DELETE FROM backfill.meta WHERE name = 'schema_version'")
+    t.session.query("DROP TABLE backfill.heartbeat")
+    init(server)
+    assert t.session.run("SELECT id, state, epoch FROM backfill.job").rows == before
+    assert sorted(row[0] for row in t.run("meta").rows) == ["identity", "schema_version"]
+    assert t.run("heartbeat_write", "d", 0, "i", 1, 5).affected == 1
+    assert t.run("heartbeat_write", "d", 0, "i", 2, 6).affected == 1
+    assert t.run("heartbeat_read", "d", "i").rows[0][0] == "6"
+
+
+def test_the_same_job_twice(t, job):
+    assert job.submit() == 0
+    assert [json.loads(row[0])["event"] for row in t.run("event_list", job.id, 5).rows] == ["job.submitted", "job.submitted"]
+    assert t.run("job_identity", job.id).rows == [["sha", "running"]]
+
+
+def test_a_stranger_is_not_written_to(t, job):
+    here = t.identity()
+    t.session.query("UPDATE backfill.meta SET value = 'elsewhere' WHERE name = 'identity'")
+    with pytest.raises(Refused, match="made on another server .elsewhere., this is") as refused:
+        t.control(("stop_flag", "stop:x", "y"))
+    assert refused.value.code == 1231
+    with pytest.raises(Declined, match="made on another server"):
+        job.claim()
+    assert t.run("heartbeat_write", "d", 0, "i", 1, 5).affected == 0
+    t.session.query("UPDATE backfill.job SET shape = JSON_SET(shape, '$.leaves[0].oid', 4711)")
+    t.run("control_begin")
+    assert t.run("adopt_bind", here, "another").affected == 0
+    assert t.run("adopt_bind", here, "elsewhere").affected == 1
+    t.run("adopt_jobs")
+    t.run("commit")
+    job.claim()
+    assert job.run(50) == [100, 100, 0]
+
+
+def test_settings_are_this_servers_alone(t, job):
+    session = job.own.session
+    job.own.run("begin")
+    session.run(job.texts(0)["settings"])
+    maria = "MariaDB" in t.value("SELECT @@version")
+    assert session.run("SELECT @@innodb_lock_wait_timeout, @@lock_wait_timeout, @@time_zone, @@collation_connection").rows == [["1", "1", "+00:00", "utf8mb4_general_ci"]]
+    assert ("SIMULTANEOUS_ASSIGNMENT" in session.run("SELECT @@sql_mode").rows[0][0]) == maria
+    if maria:
+        assert session.run("SELECT @@max_statement_time, @@idle_transaction_timeout, @@idle_write_transaction_timeout").rows == [["2.500000", "2", "2"]]
+    else:
+        assert session.run("SELECT @@max_execution_time, @@wait_timeout").rows == [["2500", "2"]]
+    job.own.run("commit")
+    assert int(session.run("SELECT @@wait_timeout").rows[0][0]) > 2
+
+
+def test_what_is_idle_in_a_transaction_is_ended(t, job):
+    session = job.own.session
+    job.own.run("begin")
+    session.run(job.texts(0)["settings"])
+    session.run(job.texts(0)["first"]["work"], "9")
+    deadline = time.monotonic() + 20
+    while t.value(f"SELECT COUNT(*) FROM information_schema.processlist WHERE id = {session.id}") != "0":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert t.value("SELECT SUM(n) FROM k") == "0"
+
+
+def test_every_text_of_postgresql_has_its_counterpart():
+    of = {name: {path[:-4] for path in os.listdir(os.path.join(os.path.dirname(__file__), "..", "..", "sql", name))} for name in ("postgres", "mysql")}
+    assert {name for name in of["postgres"] - of["mysql"] if not name.startswith(("describe", "resolve", "explain"))} == set()
+    assert "/*M!" in text("identity") and "/*!80000" in text("identity")
