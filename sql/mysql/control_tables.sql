@@ -92,9 +92,6 @@ CREATE TABLE IF NOT EXISTS backfill.heartbeat (
     PRIMARY KEY (daemon, slot)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON backfill.* TO :"worker";
--- Who writes, who waits for whom, and how late a replica is meant to be.
-GRANT PROCESS ON *.* TO :"worker";
-GRANT SELECT ON performance_schema.* TO :"worker";
 INSERT INTO backfill.meta (name, value)
 VALUES ('identity', /*M!100600 CONCAT(@@hostname, ':', @@port, ':', @@datadir, '#', @@server_id) */ /*!80000 @@server_uuid */)
 ON DUPLICATE KEY UPDATE name = name;

@@ -199,6 +199,7 @@ class MySQLServer(Server):
         self.sql(self.system, f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {OWNER}, {WORKER}")
         self.sql(self.system, f"GRANT ALL ON backfill.* TO {OWNER} WITH GRANT OPTION")
         self.sql(self.system, f"GRANT PROCESS, {'REPLICA MONITOR' if is_mariadb() else 'REPLICATION CLIENT, XA_RECOVER_ADMIN'} ON *.* TO {WORKER}")
+        self.sql(self.system, f"GRANT SELECT ON performance_schema.* TO {WORKER}")
 
     def follow_primary(self):
         way = f"_HOST = '127.0.0.1', {{0}}_PORT = {self.primary.port}, {{0}}_USER = '{REPLICATOR}', {{0}}_CONNECT_RETRY = 1, {{0}}_SSL = 0"
