@@ -19,7 +19,7 @@ BOUNDARY_END = """add_range(&b, shape, NULL, has_after);
 	strbuf_printf(&b, " OFFSET"""
 
 # The fence's own tests: of its three marks each alone, and the row's place alone, holds a batch back most of the time.
-NO_PLACE = (CHECKPOINT, "ctid = $12::tid", "$12::tid IS NOT NULL")
+NO_PLACE = (CHECKPOINT, "ctid = $14::tid", "$14::tid IS NOT NULL")
 FENCED = ["test_takeover.py::test_a_batch_whose_fence_is_raised_meanwhile_is_rolled_back",
           "test_checkpoint.py::test_a_checkpoint_that_waited_for_its_row_sees_the_fence"]
 
@@ -142,10 +142,10 @@ MUTANTS = {
         ["sim/sim_job"]),
     "a statement may take for ever": ([(JOB, "SHORTEST_STATEMENT_MS = 5000", "SHORTEST_STATEMENT_MS = 500000")],
                                       ["test_traps.py::test_a_statement_that_hangs_is_ended_by_the_server_and_tried_again_smaller"]),
-    "no ROLLBACK after a refusal": ([("daemon/engine/transaction.c", '"ROLLBACK"', '"SELECT 1"')],
+    "no ROLLBACK after a refusal": ([("daemon/engine/transaction.c", 'text(t, "rollback")', '"SELECT 1"')],
                                     ["test_takeover.py::test_a_row_lock_of_the_application_is_waited_for_and_named"]),
     "a transaction is open between batches": (
-        [("daemon/engine/transaction.c", '"COMMIT"', '"COMMIT AND CHAIN"')],
+        [("daemon/engine/transaction.c", 'text(t, "commit")', '"COMMIT AND CHAIN"')],
         ["test_traps.py::test_no_transaction_is_open_while_a_job_is_held_paused_or_resting"]),
 
     # --- errors ---
@@ -161,7 +161,7 @@ MUTANTS = {
           "((void)&thread, connect_thread(attempt) == NULL)")],
         ["unit/test_engine_postgres"]),
     "COMMIT flies though the fence has not held": (
-        [(DIALECT, ", 1 / (SELECT count(*) FROM moved)", "")], FENCED),
+        [(DIALECT, ", 1 / (SELECT count(*) FROM ", ", 1 + (SELECT count(*) FROM ")], FENCED),
     "nobody reads while a flight is sent": (
         [("daemon/engine/postgres.c", "watch(conn, more ? EV_READ | EV_WRITE : EV_READ);", "watch(conn, more ? EV_WRITE : EV_READ);"),
          ("daemon/engine/postgres.c", "\tflush(conn);\n\tcollect(conn);", "\tflush(conn);\n\tif (PQflush(conn->pg) == 0)\n\t\tcollect(conn);")],

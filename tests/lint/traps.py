@@ -1,4 +1,5 @@
-"""Every test and every mutant that docs/traps.md names exists, every mutant stands for a trap, and only what is for later has no test."""
+"""Every test and every mutant that docs/traps.md names exists, every mutant stands for a trap and finds what it takes out, and only what is
+for later has no test."""
 
 import os
 import re
@@ -45,9 +46,13 @@ with open("docs/traps.md") as f:
         named.add(mutant.strip("`"))
         if mutant.strip("`") not in mutants.MUTANTS:
             bad.append(f"{trap}: no mutant {mutant}")
-for name, (_, tests) in mutants.MUTANTS.items():
+for name, (edits, tests) in mutants.MUTANTS.items():
     if name not in named:
         bad.append(f"no trap has the mutant {name!r}")
+    for path, old, _ in edits:
+        with open(path) as f:
+            if old not in f.read():
+                bad.append(f"mutant {name!r}: {path} has no {old!r} any more")
     for test in tests:
         if "::" in test:
             check_test(name, test)
