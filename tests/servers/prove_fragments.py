@@ -4,7 +4,7 @@ Every string of tests/unit/test_sqlcheck_mysql*.c, every input of the fuzzer's c
 `backfillctl validate --engine mysql`. Those that pass are run as a batch would run them, with statements allowed to follow each
 other so that one that begins a second shows: as the value and the predicate of an UPDATE over a range, and as a column and the
 predicate of an INSERT … SELECT, in one batch and in two. Nothing else may change than what is in the range, and the two batches must write
-what the one does. By hand: it needs servers. Exit code 1 if a fragment left its place."""
+what the one does. By hand: it needs servers, and makes and drops the database `lexer` on them. Exit code 1 if a fragment left its place."""
 
 import argparse
 import concurrent.futures
@@ -196,6 +196,7 @@ def main():
                 continue
             would += [fragment] if found else []
         print(f"{server.version}: {ran} of the passed ran; of {len(refused)} refused {len(would)} would have left their place: {would}")
+        server.rows("DROP DATABASE lexer")
     print(f"{bad} left their place")
     return 1 if bad or not accepted else 0
 
