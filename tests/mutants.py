@@ -170,6 +170,20 @@ MUTANTS = {
         [("daemon/engine/postgres.c", "\tdrop_session(conn, NULL);", "\tPQfreeCancel(PQgetCancel(conn->pg));\n\tdrop_session(conn, NULL);")],
         ["lint/banned.sh"]),
 
+    # --- MySQL and MariaDB ---
+    "libmariadb's socket blocks over TLS": (
+        [("daemon/engine/mysql_session.c", "fcntl(socket, F_GETFL) | O_NONBLOCK", "fcntl(socket, F_GETFL) & ~O_NONBLOCK")],
+        ["unit/test_engine_mysql"]),
+    "errors of one TLS session are another's": ([("daemon/engine/mysql_session.c", "\tERR_clear_error();\n", "\t(void)ERR_clear_error;\n")],
+                                                ["unit/test_engine_mysql_flight"]),
+    "all rows in one turn": ([("daemon/engine/mysql_session.c", "ROWS_A_TURN = 500", "ROWS_A_TURN = 500000000")],
+                             ["unit/test_engine_mysql_execute"]),
+    "changed rows are counted": ([("daemon/engine/mysql_connect.c", "CLIENT_FOUND_ROWS", "0")], ["unit/test_engine_mysql_execute"]),
+    "a warning is mere news": ([("daemon/engine/mysql_session.c", "s->strict && mysql_warning_count(s->mysql) > 0", "false")],
+                               ["unit/test_engine_mysql_execute"]),
+    "TLS is not required": ([("daemon/engine/mysql_connect.c", "url->tls >= MYSQL_TLS_REQUIRED && ", "false && ")],
+                            ["unit/test_engine_mysql"]),
+
     # --- the throttle ---
     "no hold when a replica is silent": ([("daemon/throttle/decide.c", "verdict->held = true", "verdict->held = false")],
                                          ["test_throttle.py::test_a_silent_replica_holds"]),

@@ -375,8 +375,14 @@ struct engine_conn *mysql_conn_new(struct ev_loop *loop, MYSQL *mysql) {
 #ifdef BACKFILLD_FAILPOINTS
 static void cut(struct engine_conn *base) {
 	struct mysql_conn *conn = from_base(base);
-	if (conn->session != NULL)
-		shutdown(mysql_session_socket(conn->session), SHUT_RDWR);
+	if (conn->session == NULL)
+		return;
+	shutdown(mysql_session_socket(conn->session), SHUT_RDWR);
+	if (!conn->busy)
+		return;
+	rest(conn); /* an answer may have been quicker: nobody hears of it */
+	conn->ended = false;
+	start_timer(conn, 0);
 }
 #endif
 

@@ -15,8 +15,6 @@
 #include <sys/socket.h>
 
 enum {
-	/* The library runs its calls on a stack of their own. Its 60 KiB are few where a sanitiser watches what OpenSSL does. */
-	STACK_BYTES = 256 * 1024,
 	ROWS_A_TURN = 500,
 	COLUMN_BYTES = 512,     /* of a prepared statement's row; what is longer is fetched by itself */
 	UNKNOWN_WARNING = 1105, /* the servers' ER_UNKNOWN_ERROR */
@@ -474,18 +472,18 @@ int mysql_session_socket(const struct mysql_session *s) {
  */
 struct mysql_session *mysql_session_new(MYSQL *mysql) {
 	struct mysql_session *s = mem_alloc(sizeof *s);
-	size_t stack_bytes = STACK_BYTES;
 	s->mysql = mysql;
 	s->prepared = mysql_prepared_new();
-	mysql_options(mysql, MYSQL_OPT_NONBLOCK, &stack_bytes);
+	mysql_options(mysql, MYSQL_OPT_NONBLOCK, NULL);
 	int socket = mysql_get_socket(mysql);
 	fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK);
 	return s;
 }
 
 /*
- * A call that is suspended holds memory on its own stack: it is run to its end, which is near, as its socket is shut. Then
- * closing, which says COM_QUIT to a server that listens, does not wait either.
+ * A call that is suspended is in the middle of a function, on a stack of its own, and holds memory: closing would take the stack
+ * away, and leak that. So it is run to its end, which is near, as its socket is shut; and closing, which says COM_QUIT to a
+ * server that listens, does not wait either.
  */
 void mysql_session_free(struct mysql_session *s) {
 	if (s == NULL)
@@ -493,7 +491,7 @@ void mysql_session_free(struct mysql_session *s) {
 	int socket = mysql_get_socket(s->mysql);
 	if (s->call != NULL && socket >= 0)
 		shutdown(socket, SHUT_RDWR);
-	while (s->suspended)
+	while (s->call != NULL && s->suspended)
 		s->suspended = enter(s, MYSQL_WAIT_READ | MYSQL_WAIT_WRITE) != 0;
 	mysql_free_result(s->result);
 	mysql_close(s->mysql);

@@ -90,7 +90,8 @@ static void add_value(struct splitter *s, size_t number, size_t nparams) {
 		s->why = "the text names a value that was not given";
 	s->order = mem_resize(s->order, s->norder + 1, sizeof *s->order);
 	s->order[s->norder++] = number - 1;
-	add(s, "?", "?" + 1, true);
+	strbuf_add(&s->sql, "?");
+	s->says_something = true;
 }
 
 /* One step: a quoted text, a comment, a value, a semicolon, or a character. */

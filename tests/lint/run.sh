@@ -26,7 +26,7 @@ files '*.sh' .ci/run && shell_files=("${found[@]}")
 # shellcheck disable=SC2317  # called through check
 tidy_all() {
 	printf '%s\n' "${sources[@]}" | xargs -P 2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- -std=c17 -D_GNU_SOURCE -I. \
-		-I/usr/include/postgresql
+		-I/usr/include/postgresql -I/usr/include/mariadb
 }
 
 check 'format (clang-format)' clang-format --dry-run -Werror "${c_files[@]}"

@@ -51,6 +51,32 @@ static void borrow_server(const char *place) {
 	sql_server.borrowed = true;
 }
 
+/* On the folder that start_mariadb has made. */
+static void run_mariadbd(bool with_tls) {
+	autofree char *data = mem_printf("--datadir=%s/data", server.dir),
+				  *socket_option = mem_printf("--socket=%s", sql_server.socket);
+	autofree char *port = mem_printf("--port=%d", server.port), *log = mem_printf("--log-error=%s/log", server.dir);
+	autofree char *pid = mem_printf("--pid-file=%s/pid", server.dir), *key = mem_printf("--ssl-key=%s/server.key", server.dir);
+	autofree char *certificate = mem_printf("--ssl-cert=%s", sql_server.certificate);
+	server.pid = spawn((const char *const[]){
+		"mariadbd", "--no-defaults", data, socket_option, port, pid, log, "--bind-address=127.0.0.1", "--skip-name-resolve",
+		"--max-allowed-packet=64M", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
+		"--innodb-flush-log-at-trx-commit=0", "--performance-schema=ON", "--performance-schema-instrument=%=ON",
+		"--performance-schema-consumer-events-statements-current=ON", with_tls ? key : NULL, certificate, NULL});
+	MYSQL *mysql = NULL;
+	for (int i = 0; (mysql = open_plain()) == NULL; i++) {
+		assert_true(i < 300);
+		usleep(100000);
+	}
+	mysql_close(mysql);
+}
+
+static inline void end_mariadbd(int how) {
+	kill(server.pid, how);
+	waitpid(server.pid, NULL, 0);
+	server.pid = 0;
+}
+
 static void start_mariadb(void) {
 	make_dir();
 	snprintf(sql_server.socket, sizeof sql_server.socket, "%s/s", server.dir);
@@ -60,20 +86,7 @@ static void start_mariadb(void) {
 	                          "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=8M", NULL});
 	make_certificate("localhost", key, sql_server.certificate);
 	close(open_port(&server.port));
-	autofree char *socket_option = mem_printf("--socket=%s", sql_server.socket), *port = mem_printf("--port=%d", server.port);
-	autofree char *key_option = mem_printf("--ssl-key=%s", key), *cert = mem_printf("--ssl-cert=%s", sql_server.certificate);
-	autofree char *pid = mem_printf("--pid-file=%s/pid", server.dir), *log = mem_printf("--log-error=%s/log", server.dir);
-	server.pid = spawn((const char *const[]){
-		"mariadbd", "--no-defaults", data, socket_option, port, key_option, cert, pid, log, "--bind-address=127.0.0.1",
-		"--skip-name-resolve", "--max-allowed-packet=64M", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
-		"--innodb-flush-log-at-trx-commit=0", "--performance-schema=ON", "--performance-schema-instrument=%=ON",
-		"--performance-schema-consumer-events-statements-current=ON", NULL});
-	MYSQL *mysql = NULL;
-	for (int i = 0; (mysql = open_plain()) == NULL; i++) {
-		assert_true(i < 300);
-		usleep(100000);
-	}
-	mysql_close(mysql);
+	run_mariadbd(true);
 }
 
 static void drop_what_we_made(void) {

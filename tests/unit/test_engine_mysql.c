@@ -152,6 +152,19 @@ static void certificates_are_verified(void **state) {
 	                     ERROR_CONFIG, "(2026)");
 }
 
+static void a_server_without_tls_is_refused_where_it_is_required(void **state) {
+	(void)state;
+	if (sql_server.borrowed)
+		return; /* it can't be started anew */
+	end_mariadbd(SIGTERM);
+	run_mariadbd(false);
+	assert_tls(url("tester@", ""), false);
+	assert_connect_fails(url("tester@", "?ssl_mode=required"), ERROR_CONFIG, "has no TLS");
+	assert_connect_fails(url("tester@", "?ssl_mode=verify_identity"), ERROR_CONFIG, "(2026)");
+	end_mariadbd(SIGTERM);
+	run_mariadbd(true);
+}
+
 /* MySQL's own way to log in, whose first time sends the password, over TLS or a Unix socket. */
 static void caching_sha2_password_logs_in(void **state) {
 	(void)state;
@@ -205,9 +218,10 @@ static void abandoned_threads_clean_up(void **state) {
 	usleep(100000);
 	assert_in_range(count_connect_threads(), 1, 10);
 	engine->connect_abandon(s.connecting);
-	autofree char *good = url("tester@", "");
+	/* With TLS the library reads all of the system's certificates each time, and lets nobody else do so meanwhile. */
+	autofree char *good = url("tester@", "?ssl_mode=disabled"), *slow = url("tester@", "?ssl_mode=required");
 	for (int i = 0; i < 30; i++) { /* before, while and after the thread hands over */
-		begin_connect(&s, good, 5);
+		begin_connect(&s, i % 6 == 0 ? slow : good, 5);
 		usleep((useconds_t)i * 1000);
 		if (i % 2 == 0)
 			run_loop(0.001);
@@ -320,14 +334,21 @@ static void idle_timeouts_are_noticed(void **state) {
 	}
 }
 
-/* All sessions of a server stop: it has one process. */
+/* All sessions of a server stop: it has one process. The signal alone leaves its threads some time. */
+static void freeze_server(void) {
+	int status = 0;
+	assert_int_equal(kill(server.pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(server.pid, &status, WUNTRACED), server.pid);
+	assert_true(WIFSTOPPED(status));
+}
+
 static void frozen_server_is_lost(void **state) {
 	(void)state;
 	if (sql_server.borrowed)
 		return; /* others use it */
 	struct session s = {0};
 	open_session(&s);
-	assert_int_equal(kill(server.pid, SIGSTOP), 0);
+	freeze_server();
 	execute_params(&s, "select 1", NULL, 0, 200);
 	kill(server.pid, SIGCONT);
 	assert_int_equal(s.result.outcome, ENGINE_LOST);
@@ -335,15 +356,18 @@ static void frozen_server_is_lost(void **state) {
 }
 
 /* A statement that the socket does not take whole must not hold up closing. */
-static void close_on_frozen_server(const char *ssl_mode, const char *sql, bool with_value) {
+static double time_to_close_on_frozen_server(const char *ssl_mode, bool with_value) {
 	struct session s = {0};
 	open_session_over(&s, ssl_mode);
 	enum { SIZE = 50 * 1024 * 1024 };
 	autofree char *big = mem_alloc(SIZE + 1);
 	memset(big, 'y', SIZE);
-	assert_int_equal(kill(server.pid, SIGSTOP), 0);
+	if (with_value) /* prepared, so that the value itself goes next */
+		execute_params(&s, "select length($1)", (const char *const[]){"y"}, 1, 5000);
+	int before_answers = s.answers;
+	freeze_server();
 	if (with_value)
-		engine_execute(s.conn, sql, (const char *const[]){big}, 1, 5000, on_result, &s);
+		engine_execute(s.conn, "select length($1)", (const char *const[]){big}, 1, 5000, on_result, &s);
 	else
 		engine_execute(s.conn, big, NULL, 0, 5000, on_result, &s);
 	run_loop(0.1);
@@ -352,20 +376,29 @@ static void close_on_frozen_server(const char *ssl_mode, const char *sql, bool w
 	double took = ev_time() - before;
 	s.conn = NULL;
 	kill(server.pid, SIGCONT);
-	if (s.answers != 0)
-		fail_msg("%s %s: %s", ssl_mode, with_value ? "value" : "text", s.message);
-	assert_true(took < 0.5);
+	assert_int_equal(s.answers, before_answers);
 	end(&s);
+	return took;
+}
+
+/* Waiting would be for ever, each time; a busy machine alone may keep us from running for a moment, so the best of three. */
+static void assert_closes_at_once(const char *ssl_mode, bool with_value) {
+	double best = 1e9;
+	for (int i = 0; i < 3 && best > 0.2; i++) {
+		double took = time_to_close_on_frozen_server(ssl_mode, with_value);
+		best = took < best ? took : best;
+	}
+	assert_true(best <= 0.2);
 }
 
 static void closing_never_waits(void **state) {
 	(void)state;
 	if (sql_server.borrowed)
 		return;
-	close_on_frozen_server("disabled", NULL, false);
-	close_on_frozen_server("required", NULL, false);
-	close_on_frozen_server("disabled", "select length($1)", true);
-	close_on_frozen_server("required", "select length($1)", true);
+	assert_closes_at_once("disabled", false);
+	assert_closes_at_once("required", false);
+	assert_closes_at_once("disabled", true);
+	assert_closes_at_once("required", true);
 }
 
 int main(void) {
@@ -377,6 +410,7 @@ int main(void) {
 		cmocka_unit_test(too_many_connections_is_no_fault_of_the_configuration),
 		cmocka_unit_test(tls_is_as_the_url_says),
 		cmocka_unit_test(certificates_are_verified),
+		cmocka_unit_test(a_server_without_tls_is_refused_where_it_is_required),
 		cmocka_unit_test(caching_sha2_password_logs_in),
 		cmocka_unit_test(connecting_never_holds_the_loop),
 		cmocka_unit_test(silence_is_lost),
