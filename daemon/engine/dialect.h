@@ -59,11 +59,11 @@ struct dialect {
 	 */
 	char *(*work_kept)(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after);
 	/*
-	 * The checkpoint and the fence: it affects one row, and may answer with its place; it affects none, or fails with SQLSTATE 22012
-	 * (fence_fails), when the segment's row is not as expected, or the leaf not the relation, or its key not of the types and collations,
-	 * that the claim found.
-	 * Parameters: as in checkpoint.sql, of the leaf its oid, schema and name, and the mark of its key, as in shape_check.sql.
-	 * Behind the work, which has locked the relation. The same text for all leaves. Caller frees.
+	 * The checkpoint and the fence: it affects one row, and may answer with its place; it affects none, or fails with SQLSTATE
+	 * 22012 (fence_fails), when the segment's row is not as expected, or the leaf not the relation, or its key not of the types
+	 * and collations, that the claim found. Parameters: as in checkpoint.sql, of the leaf its oid, schema and name, and the mark
+	 * of its key, as in shape_check.sql. Behind the work, which has locked the relation. The same text for all leaves. Caller
+	 * frees.
 	 */
 	char *(*checkpoint)(const struct table_shape *shape);
 };
