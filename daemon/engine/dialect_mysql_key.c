@@ -145,20 +145,30 @@ static void add_temporal(struct strbuf *b, const struct shape_column *column, co
 		add_cast(b, value, length > 4 ? "DATETIME(6)" : strncasecmp(column->type, "time", 4) == 0 ? "TIME(6)" : "DATE");
 }
 
+/* MySQL 9 would take a bare parameter for a signed number, and 2^63 - 1 for what is beyond. */
+static void add_unsigned(struct strbuf *b, const char *value, enum mysql_origin origin) {
+	strbuf_printf(b, origin == ORIGIN_PARAMETER ? "CAST(CONCAT(%s) AS UNSIGNED)" : "CAST(%s AS UNSIGNED)", value);
+}
+
+static bool is_unsigned(const struct shape_column *column) {
+	return strcasestr(column->type, "unsigned") != NULL || strncasecmp(column->type, "year", 4) == 0;
+}
+
 void mysql_add_typed(struct strbuf *b, const struct shape_column *column, const char *value, enum mysql_origin origin,
                      bool walked) {
 	switch (kind_of(column)) {
 	case INTEGER:
-		add_cast(b, value,
-		         strcasestr(column->type, "unsigned") != NULL || strncasecmp(column->type, "year", 4) == 0 ? "UNSIGNED"
-		                                                                                                   : "SIGNED");
+		if (is_unsigned(column))
+			add_unsigned(b, value, origin);
+		else
+			add_cast(b, value, "SIGNED");
 		return;
 	case BITS:
-		add_cast(b, value, "UNSIGNED");
+		add_unsigned(b, value, origin);
 		return;
 	case NUMBERED:
 		if (walked)
-			add_cast(b, value, "UNSIGNED");
+			add_unsigned(b, value, origin);
 		else
 			add_collated(b, column, value);
 		return;

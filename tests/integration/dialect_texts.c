@@ -1,4 +1,5 @@
-/* dialect_texts.c: prints what the MySQL dialect writes for a job and a table's shape, as one JSON object. JOB-FILE SHAPE-FILE LEAF */
+/* dialect_texts.c: prints what the MySQL dialect writes for a job and a table's shape, as one JSON object. JOB-FILE SHAPE-FILE
+ * LEAF */
 #include "common/jobfile.h"
 #include "common/mem.h"
 #include "common/sqlcheck.h"
@@ -29,8 +30,8 @@ static json_t *texts(const struct jobfile *job, const struct table_shape *shape,
 	const struct dialect *d = &dialect_mysql;
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "last_key", text(d->last_key(shape, leaf, has_after)), "boundary",
 	                 text(d->boundary(shape, leaf, has_after)), "count", text(d->count(shape, leaf, has_after)), "work",
-	                 text(d->work(job, shape, leaf, has_after)), "capture", text(d->capture(job, shape, leaf, has_after)), "work_kept",
-	                 text(d->work_kept(job, shape, leaf, has_after)));
+	                 text(d->work(job, shape, leaf, has_after)), "capture", text(d->capture(job, shape, leaf, has_after)),
+	                 "work_kept", text(d->work_kept(job, shape, leaf, has_after)));
 }
 
 int main(int argc, char **argv) {
@@ -49,9 +50,9 @@ int main(int argc, char **argv) {
 	job->old_values_null = sqlcheck_old_values_null(dialect_mysql.grammar, job);
 	const struct shape_leaf *leaf = &shape->leaves[atoi(argv[3])];
 	struct dialect_session session = {.statement_timeout_ms = 2500, .lock_timeout_ms = 900};
-	json_t *all = json_pack("{s:o, s:o, s:o, s:o}", "first", texts(job, shape, leaf, false), "next", texts(job, shape, leaf, true),
-	                        "settings", text(dialect_mysql.settings(shape, &session)), "checkpoint",
-	                        text(dialect_mysql.checkpoint(shape)));
+	json_t *all =
+		json_pack("{s:o, s:o, s:o, s:o}", "first", texts(job, shape, leaf, false), "next", texts(job, shape, leaf, true),
+	              "settings", text(dialect_mysql.settings(shape, &session)), "checkpoint", text(dialect_mysql.checkpoint(shape)));
 	json_dumpf(all, stdout, 0);
 	json_decref(all);
 	jobfile_free(job);

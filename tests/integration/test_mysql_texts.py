@@ -1,112 +1,18 @@
-"""What sql/mysql and its dialect say, run on real servers: a private MariaDB, or those whose sockets BACKFILLD_MYSQL_SOCKETS names, with
-colons between. They lose the databases backfill and backfill_texts."""
+"""Keys, owners, rounds and control tables by what sql/mysql and its dialect say, on real servers."""
 
 import json
 import os
-import subprocess
 import threading
 import time
 
 import pytest
 
+from mysql_fixtures import connect, make_job, numbers, server, t, until  # pylint: disable=unused-import
 from mysql_session import Refused, Session
-from mysql_texts import DATABASE, Declined, Job, OWNER, Texts, init, text
-
-GIVEN = [path for path in os.environ.get("BACKFILLD_MYSQL_SOCKETS", "").split(":") if path]
-SYSTEM = [f"/usr/share/mysql/{name}.sql" for name in ("mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data",
-                                                      "maria_add_gis_sp_bootstrap", "mysql_sys_schema")]
-
-
-def start_mariadb(path):
-    """A private server on the socket path + "/s"."""
-    os.makedirs(os.path.join(path, "tmp"))
-    subprocess.run(["chown", "-R", "postgres", path], check=True)
-    options = ["mariadbd", "--no-defaults", f"--datadir={path}/data", f"--tmpdir={path}/tmp", "--innodb-buffer-pool-size=48M",
-               "--innodb-log-file-size=32M", "--user=postgres"]
-    script = "create database mysql;\nuse mysql;\nset @auth_root_socket = NULL;\n"
-    for name in SYSTEM:
-        with open(name, encoding="utf-8") as file:
-            script += file.read()
-    os.makedirs(os.path.join(path, "data"))
-    subprocess.run(["chown", "postgres", path + "/data"], check=True)
-    with open(path + "/log", "wb") as log:
-        subprocess.run(options + ["--bootstrap", "--skip-grant-tables", "--silent-startup"], input=script.encode(), stdout=log, stderr=log, check=True)
-        server = subprocess.Popen(options + [f"--socket={path}/s", "--skip-networking", "--server-id=7", f"--log-bin={path}/data/b", "--binlog-format=ROW",
-                                             f"--pid-file={path}/pid", "--innodb-flush-log-at-trx-commit=0"], stdout=log, stderr=log)
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            Session(path + "/s", None).close()
-            return server
-        except Refused:
-            assert server.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
-
-
-@pytest.fixture(scope="module", params=GIVEN or ["private"])
-def server(request, workspace):
-    if request.param != "private":
-        yield request.param
-        return
-    path = os.path.join(workspace.path, "mariadb")
-    process = start_mariadb(path)
-    yield path + "/s"
-    process.terminate()
-    process.wait(60)
-
-
-@pytest.fixture
-def t(server):
-    """A connection with the control tables and an empty database."""
-    made = Texts(server)
-    for row in made.session.query("XA RECOVER")[0]:
-        made.session.query(f"XA ROLLBACK '{row[3]}'")
-    for sql in ("SET lock_wait_timeout = 20", "DROP DATABASE IF EXISTS backfill", f"DROP DATABASE IF EXISTS {DATABASE}", f"CREATE DATABASE {DATABASE}", f"USE {DATABASE}",
-                "SET sql_mode = 'STRICT_ALL_TABLES'"):
-        made.session.query(sql)
-    init(server)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def make_job(server, t):
-    made = []
-
-    def make(*args, **options):
-        made.append(Job(server, *args, **options))
-        return made[-1]
-    yield make
-    for job in made:
-        job.close()
-
-
-@pytest.fixture
-def connect(server, t):
-    """A function that makes connections of the site."""
-    made = []
-
-    def make():
-        made.append(Session(server, DATABASE))
-        return made[-1]
-    yield make
-    for session in made:
-        session.close()
-
+from mysql_texts import DATABASE, Declined, OWNER, Texts, init, text
 
 UPDATE = 'kind = "update"; set = { n = "n + 1"; }; rollback = { keep_old_values = %s; };'
 PLAIN, KEPT = UPDATE % "false", UPDATE % "true"
-DIGITS = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 " \
-         "UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)"
-
-
-def numbers(count):
-    """0 … count - 1 as i"""
-    digits = len(str(count - 1))
-    total = " + ".join(f"d{k}.d * {10 ** k}" for k in range(digits))
-    return f"(SELECT {total} AS i FROM {' CROSS JOIN '.join(f'{DIGITS} AS d{k}' for k in range(digits))}) AS numbers WHERE i < {count}"
-
-
 # type of the key's column, its i-th value
 KEYS = {
     "int": ("INT", "i * 3 - 150"),
@@ -129,17 +35,6 @@ KEYS = {
     "bit": ("BIT(64)", "18446744073709551615 - i"),
 }
 ROWS = 120
-
-
-def until(condition):
-    """innodb_trx and what is made of it is read anew when nobody has looked for 0.1 s."""
-    deadline = time.monotonic() + 30
-    while True:
-        time.sleep(0.15)
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < deadline
 
 
 def make_keyed(t, kind, value):
@@ -462,128 +357,6 @@ def test_a_marker_is_this_transactions_own_whoever_looks_how_often(server, t, ma
         stop.set()
         looker.join()
     assert ids == sorted(set(ids)) and max(ids) < 2 ** 47
-
-
-# ---- kept rows ----------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("where", ["m > 0", "m > 0 AND id NOT IN (SELECT id FROM others)"])
-def test_kept_rows_are_the_changed_ones(connect, t, make_job, where):
-    """Rows that come to match between the look and the UPDATE: rolled back and tried again, or not touched at all."""
-    t.session.query("CREATE TABLE k (id INT NOT NULL PRIMARY KEY, n INT, m INT, f FLOAT, b BLOB, s VARCHAR(9) CHARACTER SET latin1)")
-    t.session.query("CREATE TABLE others (id INT)")
-    t.session.query(f"INSERT INTO k SELECT i, i, i % 2, 0.1, UNHEX('00FF'), 'é' FROM {numbers(40)}")
-    job = make_job(f'kind = "update"; set = {{ n = "n * 10"; f = "f + 1"; b = "CONCAT(b, UNHEX(\'00\'))"; s = "CONCAT(s, \'\'\'\')"; }}; where = "{where}";', "k")
-    job.start()
-    other = connect()
-
-    def site():
-        job.after_capture = lambda: None
-        other.query("UPDATE k SET m = 1 WHERE id = 6")
-        other.query("INSERT INTO others VALUES (7)")
-    job.after_capture = site
-    job.run(10)
-    assert job.races == (0 if "SELECT" in where else 1)
-    kept = t.session.run("SELECT `keys`, old_values, new_values FROM backfill.kept").rows
-    changed = {row[0]: row[1] for row in t.session.run("SELECT id, n FROM k WHERE n <> id").rows}
-    found = {}
-    for keys, old, new in kept:
-        for key, before, after in zip(json.loads(keys), json.loads(old), json.loads(new)):
-            assert before == [key[0], "0.10000000149011612", "00FF", "é"] and after[1:] == ["1.100000023841858", "00FF00", "é'"]
-            found[key[0]] = after[0]
-    assert {key: value for key, value in found.items() if key != "0"} == changed and len(changed) >= 19
-
-
-INSERT = 'kind = "insert"; into = "%s.into_"; columns = { id = "id DIV 2"; v = "n"; }; on_conflict = "%%s"; rollback = { keep_old_values = %%s; };' % DATABASE
-
-
-def make_pair(t, rows=40):
-    t.session.query("CREATE TABLE k (id INT NOT NULL PRIMARY KEY, n INT NOT NULL)")
-    t.session.query("CREATE TABLE into_ (id BIGINT NOT NULL PRIMARY KEY, v INT, other INT NOT NULL DEFAULT 9)")
-    t.session.query(f"INSERT INTO k SELECT i, i + 100 FROM {numbers(rows)}")
-
-
-@pytest.mark.parametrize("keep", ["false", "true"])
-def test_insert_skips(t, make_job, keep):
-    make_pair(t)
-    t.session.query("INSERT INTO into_ VALUES (3, 1, 1), (4, 2, 2)")
-    job = make_job(INSERT % ("skip", keep), "k", into="into_")
-    job.start()
-    assert job.run(7) == [40, 18, 22]
-    assert t.value("SELECT COUNT(*) FROM into_ WHERE v = 2 * id + 100 AND other = 9") == "18"
-    if keep == "true":
-        rows = t.session.run("SELECT `rows`, existing, `keys`, old_values, new_values FROM backfill.kept").rows
-        assert sum(int(row[0]) for row in rows) == 18 and all(row[1] == "0" and row[3] is None for row in rows)
-        assert sorted(int(key[0]) for row in rows for key in json.loads(row[2])) == [i for i in range(20) if i not in (3, 4)]
-        assert all([[key[0], str(2 * int(key[0]) + 100)] for key in json.loads(row[2])] == json.loads(row[4]) for row in rows)
-
-
-@pytest.mark.parametrize("keep", ["false", "true"])
-def test_insert_updates(t, make_job, keep):
-    make_pair(t)
-    t.session.query("DELETE FROM k WHERE id % 2")
-    t.session.query("INSERT INTO into_ VALUES (3, 1, 1), (4, 104, 2), (7, NULL, 7)")
-    job = make_job(INSERT % ("update", keep), "k", into="into_")
-    job.start()
-    assert job.run(7) == [20, 20, 3]
-    assert t.value("SELECT COUNT(*) FROM into_ WHERE v = 2 * id + 100") == "20"
-    assert t.session.run("SELECT other FROM into_ WHERE id IN (3, 4, 7) ORDER BY id").rows == [["1"], ["2"], ["7"]]
-    if keep == "true":
-        rows = t.session.run("SELECT `rows`, existing, `keys`, old_values, new_values FROM backfill.kept ORDER BY batch_id").rows
-        assert [row[:2] for row in rows] == [["7", "2"], ["7", "1"], ["6", "0"]]
-        assert json.loads(rows[0][2])[:2] == [["3"], ["4"]] and json.loads(rows[0][3]) == [["3", "1"], ["4", "104"]]
-        assert json.loads(rows[1][3]) == [["7", None]]
-        assert all([[key[0], str(2 * int(key[0]) + 100)] for key in json.loads(row[2])] == json.loads(row[4]) for row in rows)
-
-
-@pytest.mark.parametrize("keep", ["false", "true"])
-def test_insert_that_may_not_meet(t, make_job, keep):
-    make_pair(t)
-    t.session.query("DELETE FROM k WHERE id % 2")
-    job = make_job(INSERT % ("error", keep), "k", into="into_")
-    job.start()
-    job.batch(job.segments[0], 7)
-    t.session.query("INSERT INTO into_ (id) VALUES (8)")
-    with pytest.raises(Refused) as refused:
-        job.batch(job.segments[0], 7)
-    assert refused.value.code == 1062
-    assert t.value("SELECT COUNT(*) FROM into_") == "8"
-    assert t.value("SELECT COALESCE(SUM(`rows`), 0) FROM backfill.kept") == ("7" if keep == "true" else "0")
-
-
-@pytest.mark.parametrize("keep", ["false", "true"])
-def test_two_rows_that_update_one_are_ambiguous(t, make_job, keep):
-    make_pair(t)
-    job = make_job(INSERT % ("update", keep), "k", into="into_")
-    job.start()
-    with pytest.raises(Refused) as refused:
-        job.batch(job.segments[0], 7)
-    assert refused.value.code == 1242  # SQLSTATE 21000
-    assert t.value("SELECT COUNT(*) FROM into_") == "0"
-
-
-def test_a_row_that_comes_between_the_look_and_the_insertion(connect, t, make_job):
-    make_pair(t)
-    job = make_job(INSERT % ("skip", "true"), "k", into="into_")
-    job.start()
-    other = connect()
-    job.after_capture = lambda: other.query("INSERT IGNORE INTO into_ VALUES (5, 5, 5)")
-    assert job.run(20) == [40, 19, 21] and job.races == 1
-    job.after_capture = lambda: None
-    assert t.value("SELECT SUM(`rows`) FROM backfill.kept") == "19"
-
-
-def test_insert_cuts_nothing_off(t, make_job):
-    make_pair(t)
-    t.session.query("ALTER TABLE into_ MODIFY v TINYINT")
-    for mode in ("error", "skip", "update"):
-        t.session.query("DELETE FROM backfill.job")
-        job = make_job(INSERT.replace("id DIV 2", "id") % (mode, "false"), "k", into="into_", name=f"20261121_{mode}")
-        job.start()
-        with pytest.raises(Refused) as refused:
-            job.batch(job.segments[0], 40)
-        assert refused.value.code == 1264
-    assert t.value("SELECT COUNT(*) FROM into_") == "0"
 
 
 # ---- the control tables -------------------------------------------------------------------------------------------------------------

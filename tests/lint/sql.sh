@@ -10,3 +10,15 @@ if grep -nHE "$pattern" "${found[@]}" | grep -vE "$except"; then
 	echo 'write it in sql/ or the dialect'
 	exit 1
 fi
+# Both folders answer to the same names; how a table is described and a plan is asked for may differ.
+missing=$(comm -3 <(cd sql/postgres && ls) <(cd sql/mysql && ls) | tr -d '\t' | grep -vE '^(describe|resolve|explain|commit)')
+if [ -n "$missing" ]; then
+	printf 'not in both of sql/postgres and sql/mysql:\n%s\n' "$missing"
+	exit 1
+fi
+# The engine looks into no comment: what only one server executes holds neither a parameter nor the end of a statement.
+if grep -nHzoE '/\*[^*]*[$;][^*]*\*/' sql/mysql/*.sql | tr '\0' '\n' | grep .; then
+	echo 'no parameter and no semicolon in a comment that a server executes'
+	exit 1
+fi
+exit 0
