@@ -244,7 +244,7 @@ class MySQLServer(Server):
         self._databases += 1
         name = f"{prefix}{self._databases}" if prefix else PUBLIC
         self.sql(self.system, f"CREATE DATABASE {name}")
-        self.sql(self.system, f"GRANT SHOW VIEW ON {name}.* TO {OWNER}, {WORKER}")  # who may do nothing in it can't enter it
+        self.sql(self.system, f"GRANT SHOW VIEW, TRIGGER ON {name}.* TO {OWNER}, {WORKER}")  # who may do nothing in it can't enter it
         return name
 
     def drop_database(self, name):

@@ -207,7 +207,7 @@ static void test_settings(void **state) {
 static void test_worker_is_an_account(void **state) {
 	(void)state;
 	expect_part(dialect_mysql.control_tables("o'neill@x@%"), "ON backfill.* TO 'o''neill@x'@'%';");
-	expect_part(dialect_mysql.control_tables("w"), "GRANT PROCESS ON *.* TO 'w'@'%';");
+	expect_part(dialect_mysql.control_tables("w"), "DELETE ON backfill.* TO 'w'@'%';");
 	char *sql = dialect_mysql.control_tables("w");
 	assert_null(strstr(sql, "TO :"));
 	free(sql);
@@ -222,7 +222,7 @@ static void test_comments_of_one_server(void **state) {
 			continue;
 		for (const char *at = file->text; (at = strstr(at, "/*")) != NULL; found++) {
 			const char *end = strstr(at, "*/");
-			assert_true(strncmp(at, "/*!80000 ", 9) == 0 || strncmp(at, "/*M!100600 ", 11) == 0);
+			assert_true(strncmp(at, "/*!80", 5) == 0 || strncmp(at, "/*M!", 4) == 0);
 			assert_null(memchr(at, '$', (size_t)(end - at)));
 			assert_null(memchr(at, ';', (size_t)(end - at)));
 			at = end;
