@@ -211,7 +211,7 @@ MUTANTS = {
     **{f"{name} is not refused": ([(where, old, new)], [f"test_refusals.py::test_refused[{test}]"]) for name, where, old, new, test in (
         ("a nullable key", RULES, 'else if (!fact_flag(column, "not_null"))', "else if (false)", "nullable_unique_key"),
         ("a float key", RULES_POSTGRES, 'if (fact_flag(column, "float"))', "if (false)", "float_key"),
-        ("SET on the key", RULES, "if (write->to_worked_table && write->does.updates && writes_column", "if (false && writes_column", "set_on_the_key"),
+        ("SET on the key", RULES, "if (write->to_worked_table && write->does.updates && rules_writes_column", "if (false && rules_writes_column", "set_on_the_key"),
         ("a generated column", RULES, 'if (fact_flag(column, "generated"))', "if (false)", "generated_column"),
         ("an identity column", RULES_POSTGRES, 'return fact_flag(column, "identity_always") ?', "return false ?", "identity_column"),
         ("a view", RULES_POSTGRES, 'if (strcmp(kind, "r") != 0 &&', "if (kind[0] != 'v' && strcmp(kind, \"r\") != 0 &&", "view"),
