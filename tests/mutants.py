@@ -181,7 +181,7 @@ MUTANTS = {
     "changed rows are counted": ([("daemon/engine/mysql_connect.c", "CLIENT_FOUND_ROWS", "0")], ["unit/test_engine_mysql_execute"]),
     "a warning is mere news": ([("daemon/engine/mysql_session.c", "s->strict && mysql_warning_count(s->mysql) > 0", "false")],
                                ["unit/test_engine_mysql_execute"]),
-    "TLS is not required": ([("daemon/engine/mysql_connect.c", "url->tls >= MYSQL_TLS_REQUIRED && ", "false && ")],
+    "TLS is not required": ([("daemon/engine/mysql_connect.c", "url->tls >= MYSQL_TLS_REQUIRED && ", "url->tls > MYSQL_TLS_VERIFY_IDENTITY && ")],
                             ["unit/test_engine_mysql"]),
 
     # --- the throttle ---
