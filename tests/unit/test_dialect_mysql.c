@@ -61,9 +61,9 @@ static void test_range_of_three_columns(void **state) {
 	expect(
 		dialect_mysql.last_key(&shape, &leaf, true),
 		"SELECT CAST(`t`.`a` AS CHAR), CAST(`t`.`b``c` AS CHAR), HEX(`t`.`d`) FROM `app`.`t` PARTITION (`p0`) FORCE INDEX "
-	    "(`by_all`) "
+		"(`by_all`) "
 		"WHERE (`t`.`a` > CAST(CONCAT($1) AS UNSIGNED) OR `t`.`a` = CAST(CONCAT($1) AS UNSIGNED) AND `t`.`b``c` > CONVERT($2 "
-	    "USING "
+		"USING "
 		"latin1) COLLATE latin1_swedish_ci OR `t`.`a` = CAST(CONCAT($1) AS UNSIGNED) AND `t`.`b``c` = CONVERT($2 USING latin1) "
 		"COLLATE latin1_swedish_ci AND `t`.`d` > UNHEX($3)) ORDER BY `t`.`a` DESC, `t`.`b``c` DESC, `t`.`d` DESC LIMIT 1");
 	expect_part(dialect_mysql.boundary(&shape, &leaf, true),
