@@ -49,8 +49,10 @@ static void scripted_fly(struct engine_conn *conn, const struct engine_statement
                          engine_flown_fn *fn, void *context) {
 	(void)conn;
 	assert_true(wire.fn == NULL && wire.flown == NULL);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		add_sent(statements[i].strict ? "strict " : "");
 		add_statement(statements[i].sql, statements[i].params, statements[i].nparams);
+	}
 	add_sent("| ");
 	wire.timeout_ms = timeout_ms;
 	wire.flown = fn;
@@ -433,6 +435,22 @@ static void abandoned_is_silent(void **state) {
 	transaction_free(NULL);
 }
 
+/* engine_execute has no word for it: a strict step flies, alone if need be. */
+static void strict_steps_say_so(void **state) {
+	(void)state;
+	struct transaction *t = begin("BEGIN");
+	transaction_add(t, "one", "one", NULL, NULL)->strict = true;
+	transaction_add(t, "two", "two", NULL, NULL);
+	run(t);
+	done_rows(0);
+	assert_string_equal(wire.sent, "BEGIN;strict one;| ");
+	flown(1, nothing);
+	assert_string_equal(wire.sent, "BEGIN;strict one;| two;");
+	done_rows(1);
+	done_rows(0);
+	assert_int_equal(ended.end, TRANSACTION_COMMITTED);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(commits),
@@ -451,6 +469,7 @@ int main(void) {
 		cmocka_unit_test(commit_flies_with_what_nobody_looks_at),
 		cmocka_unit_test(refused_in_flight_rolls_back),
 		cmocka_unit_test(lost_in_flight),
+		cmocka_unit_test(strict_steps_say_so),
 		cmocka_unit_test(abandoned_is_silent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
