@@ -3,6 +3,7 @@ They lose the databases backfill and backfill_texts."""
 
 import os
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -17,7 +18,8 @@ SYSTEM = [f"/usr/share/mysql/{name}.sql" for name in ("mysql_system_tables", "my
 
 def start_mariadb(path):
     """A private server on the socket path + "/s"."""
-    os.makedirs(os.path.join(path, "tmp"))
+    for directory in ("tmp", "data"):
+        os.makedirs(os.path.join(path, directory))
     subprocess.run(["chown", "-R", "postgres", path], check=True)
     options = ["mariadbd", "--no-defaults", f"--datadir={path}/data", f"--tmpdir={path}/tmp", "--innodb-buffer-pool-size=48M",
                "--innodb-log-file-size=32M", "--user=postgres"]
@@ -25,8 +27,6 @@ def start_mariadb(path):
     for name in SYSTEM:
         with open(name, encoding="utf-8") as file:
             script += file.read()
-    os.makedirs(os.path.join(path, "data"))
-    subprocess.run(["chown", "postgres", path + "/data"], check=True)
     with open(path + "/log", "wb") as log:
         subprocess.run(options + ["--bootstrap", "--skip-grant-tables", "--silent-startup"], input=script.encode(), stdout=log, stderr=log, check=True)
         server = subprocess.Popen(options + [f"--socket={path}/s", "--skip-networking", "--server-id=7", f"--log-bin={path}/data/b", "--binlog-format=ROW",
@@ -46,7 +46,7 @@ def server(request, workspace):
     if request.param != "private":
         yield request.param
         return
-    path = os.path.join(workspace.path, "mariadb")
+    path = tempfile.mkdtemp(prefix="mariadb", dir=workspace.path)
     process = start_mariadb(path)
     yield path + "/s"
     process.terminate()
