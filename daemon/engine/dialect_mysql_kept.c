@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /*
  * No UPDATE says which rows it changed, so their keys are kept first, with their old values, and the rows locked. All of these
@@ -174,6 +175,17 @@ void mysql_add_update(struct strbuf *b, const struct jobfile *job, const struct 
 	mysql_add_where(b, job->where, shape, leaf, has_after);
 }
 
+/*
+ * Of a NOT NULL DATE or DATETIME `IS NULL` also finds 0000-00-00.
+ * https://dev.mysql.com/doc/refman/8.4/en/comparison-operators.html#operator_is-null
+ */
+static bool old_values_null(const struct jobfile *job, const struct table_shape *shape) {
+	for (size_t i = 0; i < shape->nwritten; i++)
+		if (strncasecmp(shape->written[i].type, "date", 4) == 0)
+			return false;
+	return job->old_values_null;
+}
+
 char *mysql_update_capture(const struct jobfile *job, const struct table_shape *shape, const struct shape_leaf *leaf,
                            bool has_after) {
 	autostrbuf b = {0};
@@ -182,7 +194,7 @@ char *mysql_update_capture(const struct jobfile *job, const struct table_shape *
 	strbuf_printf(&b,
 	              "INSERT INTO backfill.kept (job_id, segment, batch_id, `rows`, existing, `keys`%s) SELECT $%zu, $%zu, $%zu, "
 	              "COUNT(*), COUNT(*), CONCAT('[', GROUP_CONCAT(JSON_ARRAY(",
-	              job->old_values_null ? "" : ", old_values", parameter, parameter + 1, parameter + 2);
+	              old_values_null(job, shape) ? "" : ", old_values", parameter, parameter + 1, parameter + 2);
 	for (size_t i = 0; i < shape->nkey; i++) {
 		autostrbuf column = {0};
 		mysql_add_column(&column, leaf->name, shape->key[i].name);
@@ -190,7 +202,7 @@ char *mysql_update_capture(const struct jobfile *job, const struct table_shape *
 		mysql_add_text(&b, &shape->key[i], column.data, true);
 	}
 	strbuf_add(&b, ") SEPARATOR ','), ']')");
-	if (!job->old_values_null) {
+	if (!old_values_null(job, shape)) {
 		strbuf_add(&b, ", CONCAT('[', GROUP_CONCAT(");
 		mysql_add_values(&b, shape, &written, leaf->name);
 		strbuf_add(&b, " SEPARATOR ','), ']')");
