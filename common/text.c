@@ -54,3 +54,10 @@ void text_one_line(char *out, size_t size, const char *text) {
 	while (length > 0 && out[length - 1] == ' ')
 		out[--length] = '\0';
 }
+
+bool text_is_one_of(const char *text, const char *const list[]) {
+	for (size_t i = 0; list[i] != NULL; i++)
+		if (strcmp(text, list[i]) == 0)
+			return true;
+	return false;
+}

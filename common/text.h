@@ -6,6 +6,7 @@
 #define BACKFILLD_TEXT_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* How many bytes the UTF-8 character at `p` has; 0 if it is none (overlong and surrogate forms are none). */
@@ -17,5 +18,7 @@ void text_vformat(char *out, size_t size, const char *format, va_list args) __at
 /* The same for a text that may have control characters: they become spaces, those at the end go.
  * `text` must not point into `out`. */
 void text_one_line(char *out, size_t size, const char *text);
+/* `list` ends with NULL. */
+bool text_is_one_of(const char *text, const char *const list[]);
 
 #endif

@@ -1,6 +1,7 @@
 #include "daemon/engine/explain.h"
 
 #include "common/text.h"
+#include "daemon/engine/facts.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -19,18 +20,6 @@ struct path {
 	const char *depends;
 };
 
-static const char *text_of(const json_t *node, const char *name) {
-	const char *text = json_string_value(json_object_get(node, name));
-	return text != NULL ? text : "";
-}
-
-static bool is_one_of(const char *text, const char *const list[]) {
-	for (size_t i = 0; list[i] != NULL; i++)
-		if (strcmp(text, list[i]) == 0)
-			return true;
-	return false;
-}
-
 /* How many of the key's columns, from the first, the access is bounded by. */
 static size_t used_columns(const struct judge *j, const json_t *table) {
 	const json_t *parts = json_object_get(table, "used_key_parts");
@@ -48,15 +37,15 @@ static size_t used_columns(const struct judge *j, const json_t *table) {
 static bool is_by_key(const struct judge *j, const json_t *table) {
 	static const char *const bounded[] = {"range", "ref", "eq_ref", "const", "system", NULL};
 	const char *index = j->shape->key_index != NULL ? j->shape->key_index : "PRIMARY";
-	return is_one_of(text_of(table, "access_type"), bounded) && strcasecmp(text_of(table, "key"), index) == 0 &&
+	return text_is_one_of(fact_text(table, "access_type"), bounded) && strcasecmp(fact_text(table, "key"), index) == 0 &&
 	       used_columns(j, table) == j->shape->nkey && json_object_get(table, "rowid_filter") == NULL;
 }
 
 static void look_at_worked(struct judge *j, const json_t *table, const struct path *path) {
 	bool by_key = is_by_key(j, table);
 	if (!j->v.reads || j->v.by_key) {
-		text_format(j->v.scan, sizeof j->v.scan, "access type %s", text_of(table, "access_type"));
-		text_format(j->v.index, sizeof j->v.index, "%s", text_of(table, "key"));
+		text_format(j->v.scan, sizeof j->v.scan, "access type %s", fact_text(table, "access_type"));
+		text_format(j->v.index, sizeof j->v.index, "%s", fact_text(table, "key"));
 	}
 	j->v.by_key = by_key && (!j->v.reads || j->v.by_key);
 	j->v.reads = true;
@@ -73,10 +62,10 @@ static double rows_of(const json_t *table) {
 static void look_at_other(struct judge *j, const json_t *table) {
 	static const char *const full[] = {"ALL", "index", NULL};
 	double rows = rows_of(table);
-	if (!is_one_of(text_of(table, "access_type"), full) || rows < j->v.other_rows)
+	if (!text_is_one_of(fact_text(table, "access_type"), full) || rows < j->v.other_rows)
 		return;
 	j->v.other_rows = rows;
-	text_format(j->v.other, sizeof j->v.other, "%s", text_of(table, "table_name"));
+	text_format(j->v.other, sizeof j->v.other, "%s", fact_text(table, "table_name"));
 }
 
 static void look_at(struct judge *j, const json_t *node, struct path path);
@@ -86,9 +75,9 @@ static void look_at_table(struct judge *j, const json_t *table, const struct pat
 	const json_t *derived = json_object_get(table, "materialized"); /* MariaDB's */
 	if (derived == NULL)
 		derived = json_object_get(table, "materialized_from_subquery");
-	if (text_of(table, "message")[0] != '\0' || json_is_true(json_object_get(table, "insert")) || derived != NULL)
+	if (fact_text(table, "message")[0] != '\0' || json_is_true(json_object_get(table, "insert")) || derived != NULL)
 		return;
-	if (!path->subquery && strcasecmp(text_of(table, "table_name"), j->relation) == 0)
+	if (!path->subquery && strcasecmp(fact_text(table, "table_name"), j->relation) == 0)
 		look_at_worked(j, table, path);
 	else
 		look_at_other(j, table);
@@ -109,8 +98,8 @@ static void look_into(struct judge *j, const json_t *node, struct path path) {
 		struct path below = path;
 		size_t length = strlen(name);
 		below.subquery |= length >= 10 && strcmp(name + length - 10, "subqueries") == 0;
-		below.sorts |= is_one_of(name, sorts);
-		if (is_one_of(name, batch_dependent))
+		below.sorts |= text_is_one_of(name, sorts);
+		if (text_is_one_of(name, batch_dependent))
 			below.depends = name;
 		if (strcmp(name, "table") == 0)
 			look_at_table(j, member, &below);
@@ -132,7 +121,7 @@ static void look_at_message(struct judge *j, const char *message, const struct p
 static void look_at(struct judge *j, const json_t *node, struct path path) {
 	if (json_is_true(json_object_get(node, "using_filesort")))
 		path.sorts = true;
-	look_at_message(j, text_of(node, "message"), &path);
+	look_at_message(j, fact_text(node, "message"), &path);
 	look_into(j, node, path);
 }
 

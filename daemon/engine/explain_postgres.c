@@ -1,6 +1,7 @@
 #include "daemon/engine/explain.h"
 
 #include "common/text.h"
+#include "daemon/engine/facts.h"
 #include <ctype.h>
 #include <jansson.h>
 #include <string.h>
@@ -15,18 +16,6 @@ struct path {
 	bool sorts;
 	const char *depends;
 };
-
-static const char *text_of(const json_t *node, const char *name) {
-	const char *text = json_string_value(json_object_get(node, name));
-	return text != NULL ? text : "";
-}
-
-static bool is_one_of(const char *text, const char *const list[]) {
-	for (size_t i = 0; list[i] != NULL; i++)
-		if (strcmp(text, list[i]) == 0)
-			return true;
-	return false;
-}
 
 static bool is_name_char(char c) {
 	return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
@@ -48,9 +37,9 @@ static bool mentions(const char *condition, const char *column) {
 
 /* Bitmaps: every arm of an OR must be bounded, one of an AND is enough. */
 static bool bitmap_by_key(const struct judge *j, const json_t *node) {
-	const char *type = text_of(node, "Node Type");
+	const char *type = fact_text(node, "Node Type");
 	if (strcmp(type, "Bitmap Index Scan") == 0)
-		return mentions(text_of(node, "Index Cond"), j->key);
+		return mentions(fact_text(node, "Index Cond"), j->key);
 	bool all = strcmp(type, "BitmapOr") == 0;
 	const json_t *plans = json_object_get(node, "Plans");
 	size_t count = json_array_size(plans), bounded = 0;
@@ -61,8 +50,8 @@ static bool bitmap_by_key(const struct judge *j, const json_t *node) {
 
 static bool is_by_key(const struct judge *j, const json_t *node, const char *type) {
 	static const char *const index_scans[] = {"Index Scan", "Index Only Scan", NULL};
-	if (is_one_of(type, index_scans))
-		return mentions(text_of(node, "Index Cond"), j->key);
+	if (text_is_one_of(type, index_scans))
+		return mentions(fact_text(node, "Index Cond"), j->key);
 	return strcmp(type, "Bitmap Heap Scan") == 0 && bitmap_by_key(j, node);
 }
 
@@ -70,7 +59,7 @@ static void look_at_worked(struct judge *j, const json_t *node, const char *type
 	bool by_key = is_by_key(j, node, type);
 	if (!j->v.reads || j->v.by_key) {
 		text_format(j->v.scan, sizeof j->v.scan, "%s", type);
-		text_format(j->v.index, sizeof j->v.index, "%s", text_of(node, "Index Name"));
+		text_format(j->v.index, sizeof j->v.index, "%s", fact_text(node, "Index Name"));
 	}
 	j->v.by_key = by_key && (!j->v.reads || j->v.by_key);
 	j->v.reads = true;
@@ -84,7 +73,7 @@ static void look_at_other(struct judge *j, const json_t *node, const char *type)
 	if (strcmp(type, "Seq Scan") != 0 || rows < j->v.other_rows)
 		return;
 	j->v.other_rows = rows;
-	text_format(j->v.other, sizeof j->v.other, "%s.%s", text_of(node, "Schema"), text_of(node, "Relation Name"));
+	text_format(j->v.other, sizeof j->v.other, "%s.%s", fact_text(node, "Schema"), fact_text(node, "Relation Name"));
 }
 
 static void look_at(struct judge *j, const json_t *node, struct path path) {
@@ -92,17 +81,17 @@ static void look_at(struct judge *j, const json_t *node, struct path path) {
 	/* A Limit is what a boundary is made of; in a batch sqlcheck refuses it. */
 	static const char *const batch_dependent[] = {"Aggregate", "Group", "WindowAgg", "Unique", "SetOp", NULL};
 	static const char *const own_level[] = {"InitPlan", "SubPlan", NULL};
-	const char *type = text_of(node, "Node Type");
-	const char *relation = text_of(node, "Relation Name");
+	const char *type = fact_text(node, "Node Type");
+	const char *relation = fact_text(node, "Relation Name");
 	bool writes = strcmp(type, "ModifyTable") == 0;
-	if (is_one_of(type, sorts))
+	if (text_is_one_of(type, sorts))
 		path.sorts = true;
-	if (is_one_of(type, batch_dependent))
+	if (text_is_one_of(type, batch_dependent))
 		path.depends = type;
-	if (strcmp(text_of(node, "One-Time Filter"), "false") == 0)
+	if (strcmp(fact_text(node, "One-Time Filter"), "false") == 0)
 		j->v.proven_empty = true;
 	if (relation[0] != '\0' && !writes) {
-		if (strcmp(relation, j->relation) == 0 && strcmp(text_of(node, "Schema"), j->schema) == 0)
+		if (strcmp(relation, j->relation) == 0 && strcmp(fact_text(node, "Schema"), j->schema) == 0)
 			look_at_worked(j, node, type, &path);
 		else
 			look_at_other(j, node, type);
@@ -110,14 +99,14 @@ static void look_at(struct judge *j, const json_t *node, struct path path) {
 	const json_t *plans = json_object_get(node, "Plans");
 	for (size_t i = 0; i < json_array_size(plans); i++) {
 		const json_t *plan = json_array_get(plans, i);
-		if (!is_one_of(text_of(plan, "Parent Relationship"), own_level))
+		if (!text_is_one_of(fact_text(plan, "Parent Relationship"), own_level))
 			look_at(j, plan, path);
 	}
 }
 
 /* The write may stand in a WITH query, which is an InitPlan of the root. */
 static const json_t *find_write(const json_t *node) {
-	if (strcmp(text_of(node, "Node Type"), "ModifyTable") == 0)
+	if (strcmp(fact_text(node, "Node Type"), "ModifyTable") == 0)
 		return node;
 	const json_t *plans = json_object_get(node, "Plans");
 	const json_t *found = NULL;

@@ -1,5 +1,6 @@
 /*
- * facts.h: reading what a server said of itself and its tables: the JSON objects of resolve.sql and describe.sql. Pure.
+ * facts.h: reading what a server said of itself, its tables and its plans: the JSON objects of resolve.sql, describe.sql and
+ * explain.sql. Pure.
  */
 #ifndef BACKFILLD_FACTS_H
 #define BACKFILLD_FACTS_H
