@@ -1,2 +1,1 @@
--- InnoDB goes to the segment's row by its primary key, and to older versions only for who reads an old snapshot.
-DO 0
+-- InnoDB goes to the segment's row by its primary key, and to older versions only for who reads an old snapshot: nothing is sent.

@@ -1,2 +1,1 @@
--- InnoDB defers no constraint.
-DO 0
+-- InnoDB defers no constraint: nothing is sent.

@@ -161,7 +161,6 @@ class Job:
         own = self.own
         own.run("begin")
         own.session.run(self.texts(0)["settings"])
-        own.run("constraints_immediate")
         marks = own.run("shape_check", self.id).rows[0]
         assert (marks[2], marks[3]) == (self.leaves_mark, self.key_mark)
         keys = [own.session.run(self.texts(leaf)["first"]["last_key"]).rows for leaf in range(len(self.shape["leaves"]))]
@@ -201,7 +200,6 @@ class Job:
         own.run("begin")
         try:
             own.session.run(texts["settings"])
-            own.run("constraints_immediate")
             found = own.session.run(t["boundary"], *behind, *through, rows - 1).rows
             if len(found) == 2:
                 end, scanned, last = found[0], rows, False
@@ -211,7 +209,6 @@ class Job:
                 end, scanned, last = through, int(own.session.run(t["count"], *behind, *through, rows).rows[0][0]), True
             ids = (self.id, segment[0], int(segment[5]) + 1)
             changed, conflicted = self.work(t, (*behind, *end), ids)
-            own.run("checkpoint_by_place")
             leaf = self.shape["leaves"][int(segment[1])]
             fence = own.session.run(texts["checkpoint"], self.id, segment[0], self.epoch, segment[5], json.dumps(end), scanned, changed, conflicted,
                                     "true" if last else "false", leaf["oid"], leaf["schema"], leaf["name"], self.key_mark, None, strict=True)
