@@ -276,7 +276,8 @@ const struct key config_target_keys[] = {
      TARGET(url),
      .min = 1,
      .max = 4096,
-     .doc = "postgresql://… of the primary, as libpq takes it. Passwords belong into a password file, not here."},
+     .doc = "postgresql://… of the primary, as libpq takes it; or mysql://… (begun: see the README). Passwords belong into a "
+            "password file, not here."},
 	{.name = "admin_url",
      .type = KEY_STRING,
      .flags = KEY_SECRET,
@@ -340,7 +341,7 @@ const struct key config_replica_keys[] = {
      .offset = offsetof(struct config_replica, url),
      .min = 1,
      .max = 4096,
-     .doc = "postgresql://… of the replica."},
+     .doc = "Of the replica, with the primary's scheme."},
 	{0},
 };
 

@@ -89,7 +89,7 @@ static void every_key_is_read(void **state) {
 		"= ();\n"
 		"targets = ( { name = \"a\"; url = \"postgres://u@h/d\"; admin_url = \"postgresql://o@h/d\"; environment = \"staging\";\n"
 		"  max_workers = 5; approvals = [ \"ticket\" ]; owner_timeout = \"5s\";\n"
-		"  replicas = ( { name = \"r1\"; url = \"postgresql://h2/d\"; }, { name = \"r2\"; url = \"postgresql://h3/d\"; } );\n"
+		"  replicas = ( { name = \"r1\"; url = \"postgresql://h2/d\"; }, { name = \"r2\"; url = \"mysql://h3/d\"; } );\n"
 		"  throttle = { max_lag = \"1s\"; replicas = [ \"r1\" ]; initial_rate = 10; };\n"
 		"  guards = { lag = \"9s\"; error_rate = 0.5; failed_batches = 7; }; }, { name = \"b-2\"; url = \"postgresql:///d\"; } "
 		");");
@@ -105,7 +105,7 @@ static void every_key_is_read(void **state) {
 	assert_string_equal(t->environment, "staging");
 	assert_true(t->max_workers == 5 && t->napprovals == 1 && t->owner_timeout_ms == 5000 && t->nreplicas == 2);
 	assert_string_equal(t->replicas[1].name, "r2");
-	assert_string_equal(t->replicas[1].url, "postgresql://h3/d");
+	assert_string_equal(t->replicas[1].url, "mysql://h3/d");
 	assert_true(t->throttle.max_lag_ms == 1000 && t->throttle.max_lag_said && t->throttle.nreplicas == 1);
 	assert_true(t->guards.lag_ms == 9000 && t->guards.error_rate == 0.5 && t->guards.failed_batches == 7);
 	assert_non_null(config_find_target(c, "b-2"));
