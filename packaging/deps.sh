@@ -10,7 +10,7 @@ uthash-dev libcmocka-dev
 postgresql-15 postgresql-client-15 pgbouncer
 mariadb-server-core mariadb-client-core
 python3 python3-pytest python3-pytest-xdist python3-psycopg2 python3-pymysql
-openssl clang-format clang-tidy cppcheck shellcheck gcovr scdoc socat procps util-linux
+openssl clang-format clang-tidy cppcheck shellcheck gcovr scdoc socat procps util-linux patchelf
 '
 
 missing=

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# coverage.sh: `make coverage`: unit tests, simulations and integration tests of an instrumented build. What fails is said,
-# and does not keep the numbers from being shown: `make test` is the judge.
+# coverage.sh: `make coverage`: unit tests, simulations and integration tests (ENGINE chooses) of an instrumented build. What fails
+# is said, and does not keep the numbers from being shown: `make test` is the judge.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
@@ -13,5 +13,7 @@ for source in tests/unit/test_*.c tests/sim/sim_*.c; do
 	program=${source#tests/}
 	"$build/tests/${program%.c}" >/dev/null 2>&1 || echo "failed: ${program%.c}"
 done
-BACKFILLD_BUILD=$PWD/$build /usr/bin/python3 -m pytest tests/integration -q -n 2 --dist loadfile -p no:cacheprovider || true
+for engine in ${ENGINE:-postgresql mariadb}; do
+	BACKFILLD_BUILD=$PWD/$build tests/suite.sh "$engine" || true
+done
 gcovr --root . --filter 'common/' --filter 'daemon/' --filter 'ctl/' --object-directory "$build" --print-summary

