@@ -1,56 +1,19 @@
-"""Fixtures for the texts of sql/mysql: a private MariaDB, or the servers whose sockets BACKFILLD_MYSQL_SOCKETS names, with colons between.
-They lose the databases backfill and backfill_texts."""
+"""Fixtures for the texts of sql/mysql: each test has the control tables and an empty database on the worker's own server."""
 
-import os
-import subprocess
-import tempfile
 import time
 
 import pytest
 
-from mysql_session import Refused, Session
+from mysql_server import PUBLIC
+from mysql_session import Session
 from mysql_texts import DATABASE, Job, Texts, init
 
-GIVEN = [path for path in os.environ.get("BACKFILLD_MYSQL_SOCKETS", "").split(":") if path]
-SYSTEM = [f"/usr/share/mysql/{name}.sql" for name in ("mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data",
-                                                      "maria_add_gis_sp_bootstrap", "mysql_sys_schema")]
 
-
-def start_mariadb(path):
-    """A private server on the socket path + "/s"."""
-    for directory in ("tmp", "data"):
-        os.makedirs(os.path.join(path, directory))
-    subprocess.run(["chown", "-R", "postgres", path], check=True)
-    options = ["mariadbd", "--no-defaults", f"--datadir={path}/data", f"--tmpdir={path}/tmp", "--innodb-buffer-pool-size=48M",
-               "--innodb-log-file-size=32M", "--user=postgres"]
-    script = "create database mysql;\nuse mysql;\nset @auth_root_socket = NULL;\n"
-    for name in SYSTEM:
-        with open(name, encoding="utf-8") as file:
-            script += file.read()
-    with open(path + "/log", "wb") as log:
-        subprocess.run(options + ["--bootstrap", "--skip-grant-tables", "--silent-startup"], input=script.encode(), stdout=log, stderr=log, check=True)
-        server = subprocess.Popen(options + [f"--socket={path}/s", "--skip-networking", "--server-id=7", f"--log-bin={path}/data/b", "--binlog-format=ROW",
-                                             f"--pid-file={path}/pid", "--innodb-flush-log-at-trx-commit=0"], stdout=log, stderr=log)
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            Session(path + "/s", None).close()
-            return server
-        except Refused:
-            assert server.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
-
-
-@pytest.fixture(scope="module", params=GIVEN or ["private"])
-def server(request, workspace):
-    if request.param != "private":
-        yield request.param
-        return
-    path = tempfile.mkdtemp(prefix="mariadb", dir=workspace.path)
-    process = start_mariadb(path)
-    yield path + "/s"
-    process.terminate()
-    process.wait(60)
+@pytest.fixture(scope="module")
+def server(server):
+    """The primary's socket."""
+    yield server.primary.socket
+    server.drop_database(PUBLIC)
 
 
 @pytest.fixture

@@ -1,22 +1,16 @@
-"""What sql/mysql/resolve.sql and describe.sql say of a server and its tables, and that the plans asked for can be asked for: against
-a MariaDB of the test's own, or the server whose socket BACKFILLD_MYSQL_SOCKET names."""
+"""What sql/mysql/resolve.sql and describe.sql say of a server and its tables, and that the plans asked for can be asked for: on
+real servers."""
 
-import contextlib
-import glob
 import json
 import os
 import re
-import subprocess
 
 import pymysql
 import pytest
 
-from server import as_server_user, own_directory, run
-from waiting import wait_for
-
+pytestmark = pytest.mark.engine("mariadb", "mysql")
 DB, OTHER = "catalogue", "catalogue_other"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SYSTEM_TABLES = ("mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data", "maria_add_gis_sp_bootstrap", "mysql_sys_schema")
 
 TABLES = """
 CREATE TABLE plain (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, v INT, `at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3));
@@ -39,32 +33,6 @@ INSERT INTO parts WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM 
 INSERT INTO plain (id, v) SELECT id, v FROM parts;
 ANALYZE TABLE parts; ANALYZE TABLE plain
 """
-
-
-def bootstrap(data):
-    yield "CREATE DATABASE mysql;\nUSE mysql;\n"
-    for name in SYSTEM_TABLES:
-        (path,) = glob.glob(f"/usr/share/mysql/{name}.sql")
-        with open(path) as f:
-            yield f.read()
-
-
-@contextlib.contextmanager
-def own_server(directory):
-    data = own_directory(os.path.join(directory, "mariadb"))
-    socket = os.path.join(data, "s")
-    command = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--tmpdir={data}", f"--socket={socket}", f"--pid-file={data}/pid",
-               "--skip-networking", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M", "--debug-no-sync", "--log-bin=b", "--server-id=1"]
-    run(command + ["--bootstrap", "--skip-grant-tables", "--silent-startup", "--skip-log-bin"],
-        input="SET @auth_root_socket = NULL;\n" + "".join(bootstrap(data)))
-    with open(os.path.join(directory, "mariadb.log"), "ab") as log:
-        process = subprocess.Popen(as_server_user(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
-    try:
-        wait_for(lambda: process.poll() is not None or os.path.exists(socket), 30, "the server's socket")
-        yield socket
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 class Connection:
@@ -103,9 +71,8 @@ def text_of(name):
 
 
 @pytest.fixture(scope="module")
-def socket(workspace):
-    with contextlib.ExitStack() as stack:
-        yield os.environ.get("BACKFILLD_MYSQL_SOCKET") or stack.enter_context(own_server(own_directory(os.path.join(workspace.path, "my"))))
+def socket(server):
+    return server.primary.socket
 
 
 @pytest.fixture(scope="module")

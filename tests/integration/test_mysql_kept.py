@@ -8,6 +8,8 @@ from mysql_fixtures import connect, make_job, numbers, server, t  # pylint: disa
 from mysql_session import Refused
 from mysql_texts import DATABASE
 
+pytestmark = pytest.mark.engine("mariadb", "mysql")
+
 
 @pytest.mark.parametrize("where", ["m > 0", "m > 0 AND id NOT IN (SELECT id FROM others)"])
 def test_kept_rows_are_the_changed_ones(connect, t, make_job, where):

@@ -11,6 +11,8 @@ from mysql_fixtures import connect, make_job, numbers, server, t, until  # pylin
 from mysql_session import Refused, Session
 from mysql_texts import DATABASE, Declined, OWNER, Texts, init, text
 
+pytestmark = pytest.mark.engine("mariadb", "mysql")
+
 UPDATE = 'kind = "update"; set = { n = "n + 1"; }; rollback = { keep_old_values = %s; };'
 PLAIN, KEPT = UPDATE % "false", UPDATE % "true"
 # type of the key's column, its i-th value
