@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum action { ACTION_KILL, ACTION_STOP, ACTION_FAIL };
+enum action { ACTION_KILL, ACTION_STOP, ACTION_FAIL, ACTION_TRACE };
 enum { MAX_FAILPOINTS = 32 };
 
 struct failpoint {
@@ -24,7 +24,8 @@ static struct failpoint armed[MAX_FAILPOINTS];
 static size_t narmed;
 
 static bool parse_action(const char *text, enum action *action) {
-	static const char *const names[] = {[ACTION_KILL] = "kill", [ACTION_STOP] = "stop", [ACTION_FAIL] = "fail"};
+	static const char *const names[] = {
+		[ACTION_KILL] = "kill", [ACTION_STOP] = "stop", [ACTION_FAIL] = "fail", [ACTION_TRACE] = "trace"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(text, names[i]) == 0) {
 			*action = (enum action)i;
@@ -75,7 +76,7 @@ static void arm_from_environment(void) {
 	done = true;
 	const char *text = getenv("BACKFILLD_FAILPOINTS");
 	if (!parse(text)) {
-		log_error(NULL, "BACKFILLD_FAILPOINTS=%s is not name=kill|stop|fail[@nth],…", text);
+		log_error(NULL, "BACKFILLD_FAILPOINTS=%s is not name=kill|stop|fail|trace[@nth],…", text);
 		_exit(EXIT_FAILURE);
 	}
 }
@@ -84,6 +85,10 @@ bool failpoint_reached(const char *name) {
 	arm_from_environment();
 	for (size_t i = 0; i < narmed; i++) {
 		struct failpoint *point = &armed[i];
+		if (point->action == ACTION_TRACE) {
+			log_info(NULL, "failpoint %s", name);
+			continue;
+		}
 		if (point->remaining == 0 || strcmp(point->name, name) != 0 || --point->remaining > 0)
 			continue;
 		log_info(NULL, "failpoint %s", name);

@@ -3,7 +3,8 @@
  * (build/failpoint/); everywhere else FAILPOINT() is nothing.
  *
  * BACKFILLD_FAILPOINTS="name=action[@nth],…", e.g. "batch.commit.sent=kill@3"; actions: kill (SIGKILL to ourselves),
- * stop (SIGSTOP), fail (FAILPOINT_FAILS says true). nth counts from 1, default 1; each fires once.
+ * stop (SIGSTOP), fail (FAILPOINT_FAILS says true). nth counts from 1, default 1; each fires once. "*=trace" instead logs every
+ * failpoint that is reached.
  */
 #ifndef BACKFILLD_FAILPOINT_H
 #define BACKFILLD_FAILPOINT_H

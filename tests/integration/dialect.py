@@ -5,6 +5,8 @@ import json
 
 class PostgresDialect:
     name = "postgresql"
+    silent_steps = ()  # of a transaction: this server has to be told nothing there
+    captures = ("update", "insert-update")  # kinds of work whose rows are locked and looked at before they are written
 
     @staticmethod
     def quote(name):
@@ -94,6 +96,8 @@ class PostgresDialect:
 
 class MySQLDialect:
     name = "mysql"  # of both its servers
+    silent_steps = ("constraints", "by_place")
+    captures = ("update", "insert-skip", "insert-update")
 
     @staticmethod
     def quote(name):
@@ -125,7 +129,7 @@ class MySQLDialect:
 
     @staticmethod
     def array(value):
-        return None if value is None else json.loads(value)
+        return None if value is None else [text for column in zip(*json.loads(value)) for text in column]
 
     @staticmethod
     def slept(seconds):

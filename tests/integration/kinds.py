@@ -46,7 +46,7 @@ class Work:
         self.server, self.db, self.kind, self.rows = server, db, kind, rows
         self.meets = kind in ("insert-skip", "insert-update")
         self.keeps = self.meets or kind == "update"  # without a key on the copy, a row inserted twice is there to be seen
-        self.captures = kind in ("update", "insert-update")
+        self.captures = kind in server.dialect.captures
         dialect, count = server.dialect, "INSERT INTO public.audit VALUES (new.job, new.id)"
         server.sql(db, f"""
             CREATE TABLE public.t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, job varchar(64), note varchar(40) NOT NULL DEFAULT '');
@@ -59,6 +59,7 @@ class Work:
             {dialect.after("UPDATE", "public.t", "old.n <> new.n", count)}""")
         for table in ("t", "copy", "audit"):
             server.sql(db, f"GRANT SELECT, INSERT, UPDATE, DELETE ON public.{table} TO {WORKER}")
+        server.analyze(db, "public.t")  # no plan is to depend on when the server comes by
         # What each job has committed: `position` is its checkpoint.
         self.past = f"""WITH past AS (SELECT j.id AS job, coalesce({dialect.first_of("s.position_key")}, 0) AS position,
                                              coalesce(s.rows_changed, 0) AS changed, coalesce(s.rows_conflicted, 0) AS conflicted

@@ -262,7 +262,6 @@ class MySQLServer(Server):
 
     @contextlib.contextmanager
     def durable(self):
-        """Each commit waits for the disk, as on a server that has to keep it."""
         self.primary.options = (*DURABLE, "debug-no-sync=OFF") if is_mariadb() else DURABLE
         self.primary.restart()
         try:

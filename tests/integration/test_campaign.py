@@ -2,12 +2,14 @@
 BACKFILLD_SOAK=1 runs them whole; without, a sample that SEED chooses."""
 
 import os
+import re
 import threading
 import time
 
 import pytest
 
-from campaign import EACH_JOB_KIND, EACH_KIND, WHOLE, Campaign
+from campaign import EACH_JOB_KIND, EACH_KIND, STATE_CHANGES, STATEMENT, WHOLE, WORK, Campaign
+from kinds import KINDS
 from waiting import wait_for
 
 KILLS_A_POINT = int(os.environ.get("BACKFILLD_SOAK_KILLS", "20"))  # for each kind, as all of these
@@ -29,9 +31,11 @@ def keep_working(campaign):
 
 
 def pause_and_resume(campaign):
+    """Mostly a job that somebody works on."""
     current = campaign.current()
     if current is not None and current[1] == "running":
-        campaign.ctl("pause", current[0])
+        if current[3] or campaign.rng.random() < 0.1:
+            campaign.ctl("pause", current[0])
     else:
         campaign.keep_working()
 
@@ -65,13 +69,48 @@ def nth(campaign, what, point):
     state = current[1] if current is not None else None
     if what in ("batch", "ahead") and ".boundary." not in point and ".count." not in point:
         return campaign.rng.randint(1, 3)
-    if ".flags." not in point and (what in ("pause", "cancel") and state != "running" or what == "resume" and state != "paused"):
+    of_one = any(step in point for step in (".flags.", ".seen."))  # only of who begins to work, or only of who ends it
+    if not of_one and (what in ("pause", "cancel") and state != "running" or what == "resume" and state != "paused"):
         return 2
     return 1
 
 
 def kinds_of(what):
     return EACH_KIND if what in ("batch", "ahead") else EACH_JOB_KIND
+
+
+@pytest.mark.parametrize("kind", [*KINDS][:-1] + [STATEMENT])
+def test_the_steps_are_those_of_the_program(server, db, daemon, kind):
+    """A new one would not be killed at otherwise."""
+    campaign = Campaign(server, db, daemon, "steps", kind)
+    campaign.batch = {"delay": "300ms"}
+    daemon.kill9()
+    daemon.start("*=trace")
+
+    def traced(transactions, act, last):
+        """Failpoints of these that were reached."""
+        seen = len(daemon.log())
+        act()
+        wait_for(lambda: f"failpoint {last}.commit.done\n" in daemon.log()[seen:], 30, lambda: f"the end of {last}; {daemon.log()[seen:]}")
+        return {point for point in re.findall(r"failpoint (\S+)\n", daemon.log()[seen:]) if point.split(".")[0] in transactions}
+
+    def submitted():
+        job = campaign.work.job(batch={"max_duty": 1.0, **campaign.batch})
+        daemon.submit(job)
+        return job.id
+    job = submitted()
+    for what in STATE_CHANGES:
+        done = campaign.committed()
+        if what in ("pause", "cancel"):
+            wait_for(lambda: campaign.committed() > done, 10, "a batch")
+        assert traced(("state",), lambda command=what: daemon.ctl(command, job, check=0), "state") == set(campaign.points(what)), what
+    daemon.ctl("start", submitted(), check=0)
+    assert traced(("stop",), lambda: stop(campaign), "stop") == set(campaign.points("stop"))
+    os.unlink(daemon.stop_file)
+    wait_for(lambda: daemon.ctl("cancel", campaign.current()[0]).code == 0, 10, "the stop to be over")
+    campaign.batch = {}
+    job = submitted()
+    assert traced(WORK, lambda: daemon.ctl("start", job, check=0), "complete") == set(campaign.points(*WORK))
 
 
 @pytest.mark.parametrize("what, kind", [(what, kind) for what in ACTS for kind in kinds_of(what)])
@@ -105,10 +144,10 @@ def test_random_kills(server, db, daemon, kind):
 
 @each_kind
 def test_server_crashes(server, db, daemon, kind):
-    """Batches commit without waiting for the disk: the last of them are lost, rows and checkpoint alike."""
+    """PostgreSQL's batches commit without waiting for the disk: the last of them are lost, rows and checkpoint alike."""
     campaign = Campaign(server, db, daemon, "server crash", kind, MANY)
     campaign.batch = {"delay": campaign.rng.choice(["0ms", "2ms"])}
-    with campaign.traffic(patient=True):
+    with server.durable(), campaign.traffic(patient=True):
         for _ in range(CRASHES if WHOLE else 1):
             before = campaign.committed()
             campaign.until(lambda: campaign.committed() > before, campaign.keep_working, "another batch")

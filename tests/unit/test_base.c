@@ -71,6 +71,8 @@ static void failpoints_fire_once_at_the_nth_time(void **state) {
 	assert_true(FAILPOINT_FAILS("x"));
 	assert_false(failpoint_reached("x"));
 	assert_false(failpoint_reached("none"));
+	assert_true(parse("*=trace"));
+	assert_false(failpoint_reached("x"));
 	unsetenv("BACKFILLD_FAILPOINTS");
 
 	assert_true(parse("dead=kill"));
