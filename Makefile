@@ -231,11 +231,11 @@ lint: all ## format, clang-tidy, cppcheck, include direction, banned functions, 
 	tests/lint/run.sh
 
 .PHONY: demo
-demo: ## install what is missing, build, and show a real backfill on private servers; KEEP=1 leaves it running
+demo: ## install what is missing, build, and show a real backfill on private servers (ENGINE=mariadb: there); KEEP=1 leaves it running
 	tests/demo/demo.sh
 
 .PHONY: bench
-bench: all ## speed beside a PL/pgSQL loop, restart after kill -9, cost of look-ups and checkpoints; PARTS chooses
+bench: all ## speed beside a hand-written loop (ENGINE=mariadb: there), restart after kill -9, cost of look-ups and checkpoints; PARTS chooses
 	tests/bench/bench.sh
 
 .PHONY: mutants

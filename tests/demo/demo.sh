@@ -1,13 +1,15 @@
 #!/bin/bash
 # demo.sh: backfilld at work, from nothing to the proof, in two minutes: a primary with a replica, a site that reads and
 # writes, a million rows, a pause, a kill -9, and a count by plain SQL of what was done. Everything is private and
-# temporary. KEEP=1 leaves it all running for you to play with; ROWS=… takes another size.
+# temporary. ENGINE is postgresql, mariadb or mysql; KEEP=1 leaves it all running for you to play with; ROWS=… takes another size.
+# shellcheck disable=SC2154 # what the engine's site_….sh sets
 set -u -o pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/demo/servers.sh
 . "$root/tests/demo/servers.sh"
 
+ENGINE=${ENGINE:-postgresql}
 ROWS=${ROWS:-1000000}
 job=20261121_points
 daemon_pid='' primary_port='' replica_port=''
@@ -46,22 +48,16 @@ fail() {
 	exit 1
 }
 
-sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"; }
+sql() { servers_sql "$primary_port" site "$@"; }
 thousands() { sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta' <<<"$1"; }
 
 # ---- conditions to wait for -----------------------------------------------------------------------------------------
 
-rows_done() { sql -c "SELECT coalesce(sum(rows_scanned), 0)::bigint FROM backfill.segment WHERE job_id = '$job'"; }
-batches_done() { sql -c "SELECT coalesce(sum(batch_id), 0)::bigint FROM backfill.segment WHERE job_id = '$job'"; }
+rows_done() { sql "SELECT coalesce(sum(rows_scanned), 0) FROM backfill.segment WHERE job_id = '$job'"; }
+batches_done() { sql "SELECT coalesce(sum(batch_id), 0) FROM backfill.segment WHERE job_id = '$job'"; }
 rows_reached() { [ "$(rows_done || echo 0)" -ge "$1" ]; }
 batches_passed() { [ "$(batches_done || echo 0)" -gt "$1" ]; }
 daemon_answers() { backfillctl targets; }
-replica_streams() { [ "$(sql -c "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")" = 1 ]; }
-replica_is_current() {
-	local lsn
-	lsn=$(sql -c "SELECT pg_current_wal_lsn()")
-	[ "$(sql -p "$replica_port" -c "SELECT pg_last_wal_replay_lsn() >= '$lsn'")" = t ]
-}
 
 # The bar on a terminal, a line every few seconds in a pipe, until so many rows are done; 0: until the job ends.
 watch_until() { # ROWS
@@ -107,52 +103,24 @@ build() {
 }
 
 start_primary() {
-	say "A PostgreSQL primary, a streaming replica, a table of $(thousands "$ROWS") rows"
+	say "A $SERVERS_NAME primary, a replica that follows it, a table of $(thousands "$ROWS") rows"
 	servers_free_port primary_port
 	servers_free_port replica_port
-	servers_initdb primary
-	servers_postgres primary_pid primary "$primary_port" -c shared_buffers=128MB -c max_wal_size=4GB -c fsync=off
-	export PGHOST=127.0.0.1 PGPORT=$primary_port PGUSER=postgres PGDATABASE=site
-	sql -d postgres -c "CREATE DATABASE site" || fail "no database"
-	servers_run psql -X -q -v ON_ERROR_STOP=1 -v rows="$ROWS" <<-'SQL' || fail "no table"
-		CREATE TABLE accounts (
-		    id     bigint PRIMARY KEY,
-		    owner  text NOT NULL,
-		    visits integer NOT NULL DEFAULT 0, -- the site writes this
-		    points integer NOT NULL DEFAULT 0  -- the backfill writes this
-		);
-		CREATE TABLE visit (account bigint NOT NULL, at timestamptz NOT NULL DEFAULT now());
-		INSERT INTO accounts (id, owner) SELECT i, 'owner ' || i FROM generate_series(1, :rows) i;
-		ANALYZE accounts;
-		CREATE ROLE backfill LOGIN;
-		GRANT SELECT, UPDATE ON accounts TO backfill;
-		GRANT pg_monitor TO backfill;
-	SQL
-}
-
-start_replica() {
-	servers_run as_postgres "$SERVERS_BIN/pg_basebackup" -h 127.0.0.1 -p "$primary_port" -U postgres -c fast --no-sync -R \
-		-D "$SERVERS_DIR/pg/replica" >basebackup.log 2>&1 || fail "pg_basebackup: $(tail -n 2 basebackup.log)"
-	servers_postgres replica_pid replica "$replica_port" -c shared_buffers=128MB -c fsync=off
-	servers_until 30 "streaming replication" replica_streams
+	servers_init primary
+	servers_start primary_pid primary "$primary_port" "${server_options[@]}"
+	servers_run create_table || fail "no table"
+	servers_replica replica_pid replica "$replica_port" "$primary_port" "${server_options[@]}"
 	note "primary on port $primary_port, replica on port $replica_port"
 }
 
-start_traffic() {
+start_site() {
 	say "The site: 400 requests a second, reads and writes, from now on and all the time"
-	cat >read.sql <<-SQL
-		\\set id random(1, $ROWS)
-		SELECT owner, visits FROM accounts WHERE id = :id;
-	SQL
-	cat >write.sql <<-SQL
-		\\set id random(1, $ROWS)
-		BEGIN;
-		UPDATE accounts SET visits = visits + 1 WHERE id = :id;
-		INSERT INTO visit (account) VALUES (:id);
-		COMMIT;
-	SQL
-	printf '%s$ pgbench -n -c 4 -R 400 -T 3600 -f read.sql@3 -f write.sql@1 site &%s\n' "$green" "$plain"
-	servers_spawn traffic_pid pgbench.log "$SERVERS_BIN/pgbench" -n -c 4 -R 400 -T 3600 -f read.sql@3 -f write.sql@1 site
+	write_traffic || fail "no traffic"
+	local i
+	for ((i = 0; i < traffic_clients; i++)); do
+		printf '%s$ %s &%s\n' "$green" "$traffic_shown" "$plain"
+		servers_spawn traffic_pid traffic.log "${traffic[@]}"
+	done
 }
 
 write_files() {
@@ -162,9 +130,9 @@ write_files() {
 		emergency_stop = { files = [ "$SERVERS_DIR/state/EMERGENCY_STOP" ]; };
 		targets = (
 		  { name = "site";
-		    url = "postgresql://backfill@127.0.0.1:$primary_port/site";
-		    admin_url = "postgresql://postgres@127.0.0.1:$primary_port/site";
-		    replicas = ( { name = "r1"; url = "postgresql://backfill@127.0.0.1:$replica_port/site"; } );
+		    url = "$SERVERS_SCHEME://backfill@127.0.0.1:$primary_port/site";
+		    admin_url = "$(admin_url)";
+		    replicas = ( { name = "r1"; url = "$SERVERS_SCHEME://backfill@127.0.0.1:$replica_port/site"; } );
 		    environment = "demo";
 		    throttle = { max_lag = "2s"; }; }
 		);
@@ -179,7 +147,7 @@ write_job() { # ID RATE
 	cat <<-JOB
 		id     = "$1";
 		target = "site";
-		table  = "public.accounts";
+		table  = "$table";
 		kind   = "update";
 		set    = { points = "points + 1"; };
 		batch  = { rows = 2000; max_rate = $2; };
@@ -216,7 +184,7 @@ kill_and_restart() {
 	kill -9 "$daemon_pid"
 	wait "$daemon_pid" 2>/dev/null
 	servers_forget "$daemon_pid"
-	both=$(sql -F ' ' -c "SELECT (SELECT sum(rows_scanned) FROM backfill.segment WHERE job_id = '$job'),
+	both=$(sql "SELECT (SELECT sum(rows_scanned) FROM backfill.segment WHERE job_id = '$job'),
 		(SELECT count(*) FROM accounts WHERE points = 1)")
 	note "one snapshot of both: $(thousands "${both% *}") rows by the checkpoint, $(thousands "${both#* }") rows in the table"
 	[ "${both% *}" = "${both#* }" ] || fail "they differ"
@@ -228,25 +196,25 @@ kill_and_restart() {
 
 check() {
 	say "The proof, by plain SQL"
-	local query wrong replica_query
-	replica_query="SELECT count(*), sum(points), count(*) FILTER (WHERE points <> 1) FROM accounts"
-	servers_until 30 "replay on the replica" replica_is_current
-	query="SELECT count(*) AS rows, sum(points) AS points, count(*) FILTER (WHERE points <> 1) AS wrong,
-         count(*) FILTER (WHERE visits > 0) AS touched_by_site,
-         count(*) FILTER (WHERE visits > 0 AND points <> 1) AS touched_and_wrong FROM accounts"
-	must psql -X -c "$query"
-	wrong=$(sql -c "SELECT count(*) FILTER (WHERE points IS DISTINCT FROM 1) + abs(count(*) - $ROWS) + abs(sum(points) - $ROWS)
-		FROM accounts")
-	[ "$wrong" = 0 ] || fail "NOT exact: $wrong rows are wrong"
+	local sums wrong query
+	sums="count(*), sum(points), sum(CASE WHEN points <> 1 THEN 1 ELSE 0 END)"
+	servers_until 30 "replay on the replica" servers_is_current "$replica_port" "$primary_port"
+	query="SELECT count(*) AS accounts, sum(points) AS points,
+       sum(CASE WHEN points <> 1 THEN 1 ELSE 0 END) AS wrong,
+       sum(CASE WHEN visits > 0 THEN 1 ELSE 0 END) AS touched_by_site,
+       sum(CASE WHEN visits > 0 AND points <> 1 THEN 1 ELSE 0 END) AS touched_and_wrong
+  FROM accounts"
+	must "${client[@]}" "$query"
+	wrong=$(sql "SELECT $sums FROM accounts")
+	[ "$wrong" = "$ROWS $ROWS 0" ] || fail "NOT exact: rows, sum of points, wrong rows: $wrong"
 	note "every one of $(thousands "$ROWS") rows exactly once"
-	[ "$(sql -p "$replica_port" -c "$replica_query")" = "$ROWS|$ROWS|0" ] || fail "the replica says something else"
+	[ "$(servers_sql "$replica_port" site "SELECT $sums FROM accounts")" = "$ROWS $ROWS 0" ] || fail "the replica says something else"
 	note "the replica says the same"
-	[ "$(sql -c "SELECT sum(rows_changed) = $ROWS FROM backfill.segment WHERE job_id = '$job'")" = t ] ||
+	[ "$(sql "SELECT sum(rows_changed) FROM backfill.segment WHERE job_id = '$job'")" = "$ROWS" ] ||
 		fail "the checkpoint's count is another"
 	note "the checkpoint has counted the same"
-	[ "$(sql -c "SELECT (SELECT sum(visits) FROM accounts) = (SELECT count(*) FROM visit)")" = t ] ||
-		fail "the site has lost writes"
-	note "no write of the site was lost: $(thousands "$(sql -c "SELECT count(*) FROM visit")") of its own log are in the table"
+	[ "$(sql "SELECT (SELECT sum(visits) FROM accounts) - (SELECT count(*) FROM visit)")" = 0 ] || fail "the site has lost writes"
+	note "no write of the site was lost: $(thousands "$(sql "SELECT count(*) FROM visit")") of its own log are in the table"
 }
 
 farewell() {
@@ -264,7 +232,7 @@ farewell() {
 		backfillctl list                          # paused, and why
 		backfillctl unstop
 		backfillctl resume 20261122_more_points
-		psql -h 127.0.0.1 -p $primary_port -U postgres site
+		${interactive[*]}
 
 		To end it all:
 		$(servers_end_commands)
@@ -272,15 +240,14 @@ farewell() {
 }
 
 main() {
-	unset "${!PG@}"
-	export PSQL_PAGER=cat # nobody is there to leave a pager
 	"$root/packaging/deps.sh" || exit 1 # in the foreground: it may ask for a password
-	servers_begin backfilld-demo
+	servers_begin backfilld-demo "$ENGINE"
+	# shellcheck source=/dev/null
+	. "$root/tests/demo/site_$SERVERS_SCHEME.sh"
 	build
 	cd "$SERVERS_DIR" || die "no $SERVERS_DIR"
 	start_primary
-	start_replica
-	start_traffic
+	start_site
 	write_files
 	say "The daemon"
 	start_daemon

@@ -1,18 +1,22 @@
-# servers.sh: private PostgreSQL or MariaDB servers of one script, which sources this. They live in one temporary folder, listen
-# on free ports of 127.0.0.1 and end with the script, whatever ends it. BACKFILLD_PG_BIN and BACKFILLD_MYSQL_BIN name folders with
-# other programs than the installed ones.
+# servers.sh: private database servers of one script, which sources this. They live in one temporary folder, listen on free ports
+# of 127.0.0.1 and end with the script, whatever ends it. BACKFILLD_PG_BIN and BACKFILLD_MYSQL_BIN name folders with other
+# programs than the installed ones.
 #
-#   servers_begin NAME [ENGINE]   makes $SERVERS_DIR and sees to the clean-up (EXIT, INT, TERM, HUP); postgresql or mariadb
-#   servers_initdb DIR     a new cluster in $SERVERS_DIR/DIR; superuser postgres, no passwords
+#   servers_begin NAME ENGINE     makes $SERVERS_DIR and sees to the clean-up (EXIT, INT, TERM, HUP); postgresql, mariadb or mysql
 #   servers_spawn VARIABLE LOG COMMAND…   starts a program; its pid goes to the variable, its output to the log
-#   servers_postgres VARIABLE DIR PORT [OPTION…]   starts a server and waits until it answers
-#   servers_mariadb_init DIR                       the same two for MariaDB; superuser root
-#   servers_mariadb VARIABLE DIR PORT [OPTION…]
-#   servers_mariadb_replicate PRIMARY-PORT REPLICA-PORT   by GTID, from the primary's first day
 #   servers_until SECONDS WHAT COMMAND…   polls until the command succeeds; otherwise ends the script
+#
+# and in servers_postgresql.sh or servers_mysql.sh, for either engine:
+#
+#   servers_init DIR                          a new, empty server in $SERVERS_DATA/DIR; no passwords
+#   servers_start VARIABLE DIR PORT [OPTION…] starts it, and waits until it answers
+#   servers_replica VARIABLE DIR PORT PRIMARY-PORT [OPTION…]   makes and starts one that follows the primary
+#   servers_sql PORT DATABASE [SQL]           as superuser; or what comes from stdin. Values are parted by a blank
+#   servers_is_current PORT PRIMARY-PORT      whether the replica has all that the primary has now
 # shellcheck shell=bash
 
 SERVERS_DIR=
+SERVERS_DATA= # the servers' own part of it
 SERVERS_PIDS=() # PID:SIGNAL, in the order of their start; ended in reverse
 SERVERS_RUNNING=
 SERVERS_KEEP= # set: what was started outlives the script
@@ -32,13 +36,13 @@ as_postgres() {
 }
 
 servers_begin() {
-	if [ "${2:-postgresql}" = mariadb ]; then
-		SERVERS_BIN=${BACKFILLD_MYSQL_BIN:-/usr/sbin}
-		[ -x "$SERVERS_BIN/mariadbd" ] || die "no MariaDB server in $SERVERS_BIN: run packaging/deps.sh first"
-	else
-		SERVERS_BIN=${BACKFILLD_PG_BIN:-$(pg_config --bindir)} || die "no pg_config: run packaging/deps.sh first"
-		[ -x "$SERVERS_BIN/initdb" ] || die "no PostgreSQL server in $SERVERS_BIN: run packaging/deps.sh first"
-	fi
+	# shellcheck source=/dev/null
+	case $2 in
+	postgresql) . "$(dirname "${BASH_SOURCE[0]}")/servers_postgresql.sh" ;;
+	mariadb | mysql) . "$(dirname "${BASH_SOURCE[0]}")/servers_mysql.sh" ;;
+	*) die "ENGINE: postgresql, mariadb or mysql, not $2" ;;
+	esac
+	servers_find "$2"
 	# Traps first: an interrupt between the two lines must not leave the folder.
 	trap servers_end EXIT
 	trap 'exit 130' INT
@@ -46,8 +50,9 @@ servers_begin() {
 	SERVERS_DIR=$(mktemp -d "${TMPDIR:-/tmp}/$1-XXXXXX")
 	# The servers' sockets and logs are in it; postgres must be able to pass.
 	chmod 755 "$SERVERS_DIR"
-	mkdir "$SERVERS_DIR/pg" "$SERVERS_DIR/mariadb"
-	if [ "$(id -u)" = 0 ]; then chown postgres: "$SERVERS_DIR/pg" "$SERVERS_DIR/mariadb"; fi
+	SERVERS_DATA=$SERVERS_DIR/data
+	mkdir "$SERVERS_DATA"
+	if [ "$(id -u)" = 0 ]; then chown postgres: "$SERVERS_DATA"; fi
 }
 
 servers_alive() {
@@ -111,18 +116,15 @@ servers_run() { # COMMAND…
 # with this script, even by SIGKILL, unless it is to be kept.
 servers_spawn() { # VARIABLE LOG COMMAND…
 	local -n pid_of=$1
-	local log=$2 signal=TERM death=(--pdeathsig=KILL) user=()
+	local log=$2 signal=TERM death=KILL user=()
 	shift 2
-	if [ -n "$SERVERS_KEEP" ] || [ -n "${KEEP:-}" ]; then death=(); fi
-	if [ "$1" = --as-postgres ]; then
-		signal=INT # its fast shutdown; SIGTERM would wait for every client to go
-		if [ ${#death[@]} -gt 0 ]; then death=(--pdeathsig=QUIT); fi
-	fi
-	if [ "$1" = --as-postgres ] || [ "$1" = --as-mariadb ]; then
-		shift
+	if [ "$1" = --server ]; then # the signal that ends it in order, and the one that it gets when this script is no more
+		signal=$2 death=$3
+		shift 3
 		if [ "$(id -u)" = 0 ]; then user=(--reuid=postgres --regid=postgres --clear-groups); fi
 	fi
-	setsid setpriv "${death[@]}" "${user[@]}" "$@" </dev/null >>"$log" 2>&1 &
+	if [ -n "$SERVERS_KEEP" ] || [ -n "${KEEP:-}" ]; then death=clear; fi
+	setsid setpriv --pdeathsig="$death" "${user[@]}" "$@" </dev/null >>"$log" 2>&1 &
 	# shellcheck disable=SC2034 # the caller's variable, by reference
 	pid_of=$!
 	SERVERS_PIDS+=("$!:$signal")
@@ -160,82 +162,4 @@ servers_free_port() { # VARIABLE
 		if servers_port_is_free "$port_of"; then return; fi
 	done
 	die "no free port found"
-}
-
-servers_initdb() { # DIR
-	as_postgres "$SERVERS_BIN/initdb" -D "$SERVERS_DIR/pg/$1" -U postgres -A trust -E UTF8 --locale=C --no-sync \
-		>"$SERVERS_DIR/initdb.log" 2>&1 || die "initdb failed: $(tail -n 3 "$SERVERS_DIR/initdb.log")"
-}
-
-servers_postgres() { # VARIABLE DIR PORT [OPTION…]
-	local name=$1 dir=$2 port=$3
-	shift 3
-	servers_spawn "$name" "$SERVERS_DIR/$dir.log" --as-postgres "$SERVERS_BIN/postgres" -D "$SERVERS_DIR/pg/$dir" -p "$port" \
-		-c listen_addresses=127.0.0.1 -c unix_socket_directories= "$@"
-	servers_until 60 "start of the server $dir" pg_isready -q -h 127.0.0.1 -p "$port"
-}
-
-# As superuser on the server of this port: servers_psql PORT DATABASE [psql's arguments]
-servers_psql() {
-	local port=$1 database=$2
-	shift 2
-	psql -X -q -A -t -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$port" -U postgres -d "$database" "$@"
-}
-
-servers_mariadb_options() { # DIR: what initialising and running have in common, one a line
-	local prefix=${SERVERS_BIN%/*} shared
-	shared=$prefix/share/mariadb
-	if [ ! -d "$shared/charsets" ]; then shared=$prefix/share/mysql; fi
-	printf '%s\n' --no-defaults "--basedir=$prefix" "--lc-messages-dir=$shared" "--character-sets-dir=$shared/charsets" \
-		"--datadir=$SERVERS_DIR/mariadb/$1" "--tmpdir=$SERVERS_DIR/mariadb"
-}
-
-# What mariadb-install-db feeds to the server, which has to be installed where that looks.
-servers_mariadb_tables() { # FOLDER
-	local name file
-	printf 'CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n'
-	for name in system_tables performance_tables system_tables_data maria_add_gis_sp_bootstrap sys_schema; do
-		for file in "$1"/{mysql_,mariadb_,}"$name.sql"; do
-			if [ -e "$file" ]; then cat "$file"; fi
-		done
-	done
-}
-
-servers_mariadb_init() { # DIR
-	local options
-	mapfile -t options < <(servers_mariadb_options "$1")
-	as_postgres mkdir "$SERVERS_DIR/mariadb/$1"
-	servers_mariadb_tables "${options[2]#*=}" | as_postgres "$SERVERS_BIN/mariadbd" "${options[@]}" --bootstrap --skip-grant-tables \
-		--silent-startup >"$SERVERS_DIR/init.log" 2>&1 || die "mariadbd --bootstrap failed: $(tail -n 3 "$SERVERS_DIR/init.log")"
-}
-
-servers_mariadb() { # VARIABLE DIR PORT [OPTION…]
-	local name=$1 dir=$2 port=$3 options
-	shift 3
-	mapfile -t options < <(servers_mariadb_options "$dir")
-	servers_spawn "$name" "$SERVERS_DIR/$dir.log" --as-mariadb "$SERVERS_BIN/mariadbd" "${options[@]}" --port="$port" \
-		--socket="$SERVERS_DIR/mariadb/$dir.sock" --pid-file="$SERVERS_DIR/mariadb/$dir.pid" --bind-address=127.0.0.1 \
-		--skip-name-resolve --server-id="$port" --log-bin=binlog --relay-log=relay --binlog-format=ROW --log-slave-updates=ON \
-		--gtid-strict-mode=ON --character-set-server=utf8mb4 "$@"
-	servers_until 60 "start of the server $dir" servers_mariadb_sql "$port" mysql -e 'SELECT 1'
-}
-
-# As superuser on the server of this port: servers_mariadb_sql PORT DATABASE [mariadb's arguments]
-servers_mariadb_sql() {
-	local port=$1 database=$2
-	shift 2
-	mariadb --no-defaults -h 127.0.0.1 -P "$port" -u root -B -N "$database" "$@"
-}
-
-servers_mariadb_streams() { # REPLICA-PORT
-	[ "$(servers_mariadb_sql "$1" mysql --column-names -E -e 'SHOW REPLICA STATUS' | grep -cE 'Slave_(IO|SQL)_Running: Yes$')" = 2 ]
-}
-
-servers_mariadb_replicate() { # PRIMARY-PORT REPLICA-PORT
-	servers_mariadb_sql "$1" mysql -e "CREATE USER repl@'127.0.0.1'; GRANT REPLICATION SLAVE ON *.* TO repl@'127.0.0.1'" ||
-		die "no user for replication"
-	servers_mariadb_sql "$2" mysql -e "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = $1, MASTER_USER = 'repl',
-		MASTER_CONNECT_RETRY = 1, MASTER_SSL = 0, MASTER_USE_GTID = slave_pos; START REPLICA; SET GLOBAL read_only = 1" ||
-		die "replication does not start"
-	servers_until 30 "replication" servers_mariadb_streams "$2"
 }
