@@ -3,36 +3,35 @@
 #
 #   speed     rows/s, CPU and memory beside what one would write by hand: a procedure and one UPDATE (speed.sh)
 #   kill      from a restart after kill -9 to the next batch (kill.sh)
-#   buffers   what finding a batch's end reads, at the first and at the ten-millionth row (buffers.sh)
+#   lookups   what finding a batch's end reads, at the first and at the ten-millionth row (lookups.sh)
 #   snapshot  what a checkpoint takes while an old snapshot keeps every version of it (snapshot.sh)
 #
-# PARTS chooses; ROWS, BATCH, RUNS, WAYS, KILLS, BUFFER_ROWS and BATCHES take other sizes.
+# ENGINE is postgresql, mariadb or mysql; PARTS chooses; ROWS, BATCH, RUNS, WAYS, KILLS, LOOKUP_ROWS and BATCHES take other sizes.
 set -u -o pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-for file in stage speed kill buffers snapshot; do
+for file in stage speed kill lookups snapshot; do
 	# shellcheck source=/dev/null
 	. "$here/$file.sh"
 done
 
-PARTS=${PARTS:-speed kill buffers snapshot}
+ENGINE=${ENGINE:-postgresql}
+PARTS=${PARTS:-speed kill lookups snapshot}
 ROWS=${ROWS:-2000000}
 BATCH=${BATCH:-5000}
 RUNS=${RUNS:-3}
 WAYS=${WAYS:-backfilld kept procedure single}
 KILLS=${KILLS:-5}
-BUFFER_ROWS=${BUFFER_ROWS:-10000000}
+LOOKUP_ROWS=${LOOKUP_ROWS:-10000000}
 BATCHES=${BATCHES:-40000}
 
 for part in $PARTS; do
-	[[ $part =~ ^(speed|kill|buffers|snapshot)$ ]] || die "PARTS: there is no $part"
+	[[ $part =~ ^(speed|kill|lookups|snapshot)$ ]] || die "PARTS: there is no $part"
 done
 for way in $WAYS; do
 	[[ $way =~ ^(backfilld|kept|procedure|single)$ ]] || die "WAYS: there is no $way"
 done
 
-unset "${!PG@}"
-export PSQL_PAGER=cat # nobody is there to leave a pager
 raise_stage
 bad=0
 for part in $PARTS; do

@@ -1,7 +1,7 @@
 # kill.sh: how long after a kill -9 and a restart the next batch commits. Sourced by bench.sh.
 # shellcheck shell=bash disable=SC2154
 
-batches_done() { sql -c "SELECT coalesce(sum(batch_id), 0)::bigint FROM backfill.segment WHERE job_id = '$1'"; }
+batches_done() { sql "SELECT coalesce(sum(batch_id), 0) FROM backfill.segment WHERE job_id = '$1'"; }
 batches_passed() { [ "$(batches_done "$1")" -gt "$2" ]; }
 
 # From the restart to the first batch's commit, by the clock of the one host: the commit's time is the checkpoint's.
@@ -20,7 +20,7 @@ part_kill() {
 		begun=$(now_ms)
 		servers_spawn daemon_pid backfilld.log backfilld -c backfilld.conf
 		servers_until 30 "the first batch after kill -9" batches_passed "$id" "$before"
-		sql -c "SELECT round(extract(epoch FROM min(updated_at)) * 1000) - $begun FROM backfill.segment WHERE job_id = '$id'" >>result.kills
+		sql "SELECT $(epoch_ms 'min(updated_at)') - $begun FROM backfill.segment WHERE job_id = '$id'" >>result.kills
 	done
 	servers_until 10 "an answer" daemon_answers
 	backfillctl set "$id" batch.max_rate=10000000 >/dev/null || fail "set refused"

@@ -5,45 +5,19 @@
 ENDS=200        # checkpoints at either end of which the median is taken
 NARROW_ROWS=100 # in a batch: the least there is
 
-build_narrow() {
-	sql <<-SQL
-		CREATE UNLOGGED TABLE narrow AS SELECT i::bigint AS id, 0 AS n FROM generate_series(1, $BATCHES * $NARROW_ROWS) i;
-		ALTER TABLE narrow ADD PRIMARY KEY (id);
-		GRANT SELECT, UPDATE ON narrow TO backfill;
-		VACUUM (ANALYZE) narrow;
-	SQL
-}
-
-snapshot_is_open() {
-	[ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'old snapshot' AND backend_xmin IS NOT NULL")" = 1 ]
-}
-
-open_snapshot() {
-	PGAPPNAME='old snapshot' servers_spawn snapshot_pid snapshot.log psql -X -q -c \
-		"BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT pg_sleep(3600)"
-	servers_until 10 "the old snapshot" snapshot_is_open
-}
-
 # It must have been there to the end: otherwise nothing was measured.
 close_snapshot() {
 	snapshot_is_open || fail "the old snapshot did not last"
-	sql -c "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'old snapshot'" >/dev/null
+	end_snapshot
 	servers_kill "$snapshot_pid" TERM 10
 	servers_forget "$snapshot_pid"
-}
-
-# Of each checkpoint, in the log's order: µs.
-checkpoints() {
-	awk '
-		sub(/^.*\|LOG:  duration: /, "") { us = $1 * 1000 }
-		/^\t *SET position_key = / { printf "%d\n", us }' primary.log
 }
 
 # To result.snapshot: the first and the last checkpoints' µs.
 measure_checkpoints() { # NAME
 	local id=20261121_bench_$1
 	write_job "$id" narrow "$NARROW_ROWS" 'where = "n < 0";' 'rollback = { keep_old_values = false; };' >run.job
-	: >primary.log
+	forget_statements
 	run_job "$id" run.job
 	checkpoints >result.checkpoints
 	[ "$(wc -l <result.checkpoints)" = "$BATCHES" ] || fail "$(wc -l <result.checkpoints) checkpoints are in the log, not $BATCHES"
@@ -59,15 +33,15 @@ batch_us() {
 part_snapshot() {
 	local batch
 	build_narrow
-	explain_statements
+	note_statements times
 	measure_checkpoints none
 	open_snapshot
 	measure_checkpoints open
 	close_snapshot
-	explain_no_more
+	note_no_more
 	stop_daemon
 	start_daemon
-	sql -c "DROP TABLE narrow"
+	sql "DROP TABLE narrow"
 	batch=$(batch_us) || exit 1
 	printf '\ncheckpoint of %s batches in a row: µs, medians of %s; a batch of %s changed rows takes %s µs\n\n' \
 		"$BATCHES" "$ENDS" "$BATCH" "$batch"

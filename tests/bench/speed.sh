@@ -1,38 +1,8 @@
-# speed.sh: backfilld, with and without old values, against a PL/pgSQL procedure that does the same batches with the same
+# speed.sh: backfilld, with and without old values, against a procedure that does the same batches with the same
 # checkpoints, and against one single UPDATE. Interleaved, the table built anew before each. Sourced by bench.sh.
 # shellcheck shell=bash disable=SC2154
 
 ticks=$(getconf CLK_TCK)
-
-# What the procedure needs that backfilld's control tables are to backfilld.
-create_procedure() {
-	sql <<-'SQL'
-		CREATE TABLE checkpoint (name text PRIMARY KEY, position bigint, batch_id bigint NOT NULL, rows bigint NOT NULL)
-		    WITH (fillfactor = 50);
-		CREATE PROCEDURE backfill_by_hand(batch_rows integer) LANGUAGE plpgsql AS $$
-		DECLARE
-		    after bigint := 0;
-		    through bigint;
-		    changed bigint;
-		BEGIN
-		    DELETE FROM checkpoint;
-		    INSERT INTO checkpoint VALUES ('hand', NULL, 0, 0);
-		    COMMIT;
-		    LOOP
-		        SELECT id INTO through FROM worked WHERE id > after ORDER BY id OFFSET batch_rows - 1 LIMIT 1;
-		        IF through IS NULL THEN
-		            SELECT max(id) INTO through FROM worked WHERE id > after;
-		            EXIT WHEN through IS NULL;
-		        END IF;
-		        UPDATE worked SET n = n + 1 WHERE id > after AND id <= through;
-		        GET DIAGNOSTICS changed = ROW_COUNT;
-		        UPDATE checkpoint SET position = through, batch_id = batch_id + 1, rows = rows + changed WHERE name = 'hand';
-		        COMMIT;
-		        after := through;
-		    END LOOP;
-		END $$;
-	SQL
-}
 
 cpu_ticks() { sed 's/^.*) //' "/proc/$daemon_pid/stat" | awk '{ print $12 + $13 }'; }
 
@@ -48,7 +18,7 @@ run_backfilld() { # RUN DURABILITY KEEP
 	ended=$(now_ms)
 	cpu=$((($(cpu_ticks) - cpu) * 1000 / ticks))
 	wall=$((ended - begun))
-	server=$(sql -c "SELECT round(extract(epoch FROM finished_at - started_at) * 1000) FROM backfill.job WHERE id = '$id'")
+	server=$(sql "SELECT $(epoch_ms finished_at) - $(epoch_ms started_at) FROM backfill.job WHERE id = '$id'")
 	check_exact backfilld
 	echo "$server $wall $(awk -v c="$cpu" -v w="$wall" 'BEGIN { printf "%.1f", c * 100 / w }')"
 }
@@ -56,9 +26,7 @@ run_backfilld() { # RUN DURABILITY KEEP
 run_sql() { # WHO COMMIT SQL
 	local begun ended server
 	begun=$(now_ms)
-	# \timing's clock is the client's, on the same host; the connection's own time is in the wall's.
-	server=$(PGOPTIONS="-c synchronous_commit=$2" psql -X -q -A -t -v ON_ERROR_STOP=1 -c '\timing on' -c "$3" |
-		sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p') || fail "$1 failed"
+	server=$(timed_sql "$2" "$3") || fail "$1 failed"
 	ended=$(now_ms)
 	check_exact "$1"
 	echo "${server%.*} $((ended - begun)) -"
@@ -66,6 +34,7 @@ run_sql() { # WHO COMMIT SQL
 
 run_one() { # WAY COMMIT RUN
 	rebuild
+	set_commit "$2"
 	case $1 in
 	backfilld) run_backfilld "$3" "$([ "$2" = on ] && echo batch || echo job)" false ;;
 	kept) run_backfilld "$3" "$([ "$2" = on ] && echo batch || echo job)" true ;;
@@ -88,7 +57,7 @@ ratio() { # COMMIT MS
 report_speed() {
 	local commit way server wall cpu name
 	printf '\n%s rows, batches of %s, medians of %s; the ratio is to the procedure (more is faster)\n\n' "$ROWS" "$BATCH" "$RUNS"
-	printf '%-18s  %-27s  %9s  %9s  %9s  %6s  %5s  %s\n' synchronous_commit way 'server ms' 'wall ms' rows/s ratio CPU 'min…max ms'
+	printf '%-8s  %-27s  %9s  %9s  %9s  %6s  %5s  %s\n' durable way 'server ms' 'wall ms' rows/s ratio CPU 'min…max ms'
 	for commit in off on; do
 		for way in $WAYS; do
 			server=$(column "result.$way.$commit" 1)
@@ -97,13 +66,13 @@ report_speed() {
 			case $way in
 			backfilld) name=backfilld ;;
 			kept) name='backfilld, values kept' ;;
-			procedure) name='PL/pgSQL procedure' ;;
+			procedure) name='procedure, COMMIT per batch' ;;
 			single) name='one single UPDATE' ;;
 			esac
 			if [[ $way =~ ^(backfilld|kept)$ ]]; then cpu=$(column "result.$way.$commit" 3)%; fi
 			awk -v c="$commit" -v n="$name" -v s="$server" -v w="$wall" -v r="$ROWS" -v f="$(ratio "$commit" "$server")" -v u="$cpu" \
 				-v m="$(cut -d' ' -f1 "result.$way.$commit" | sort -n | sed -n '1p;$p' | paste -sd- | sed 's/-/…/')" 'BEGIN {
-				printf "%-18s  %-27s  %9d  %9d  %9d  %6s  %5s  %s\n", c, n, s, w, r * 1000 / s, f, u, m }'
+				printf "%-8s  %-27s  %9d  %9d  %9d  %6s  %5s  %s\n", c, n, s, w, r * 1000 / s, f, u, m }'
 		done
 	done
 	printf '\ndaemon: peak RSS %s kB\n' "$(awk '/^VmHWM/ { print $2 }' "/proc/$daemon_pid/status")"
@@ -117,7 +86,7 @@ part_speed() {
 			for way in $WAYS; do
 				run_one "$way" "$commit" "$run" >result.tmp || exit 1
 				cat result.tmp >>"result.$way.$commit"
-				printf 'run %d, synchronous_commit %-3s  %-9s  %s ms\n' "$run" "$commit" "$way" "$(cut -d' ' -f1 result.tmp)" >&2
+				printf 'run %d, durable %-3s  %-9s  %s ms\n' "$run" "$commit" "$way" "$(cut -d' ' -f1 result.tmp)" >&2
 			done
 		done
 	done
