@@ -69,6 +69,7 @@ DAEMON_SRC := \
 	daemon/engine/dialect_postgres.c \
 	daemon/engine/engine.c \
 	daemon/engine/explain_mysql.c \
+	daemon/engine/explain_mysql_json.c \
 	daemon/engine/explain_postgres.c \
 	daemon/engine/facts.c \
 	daemon/engine/link.c \

@@ -32,7 +32,7 @@ typedef bool explain_judge_fn(const char *json, const struct table_shape *shape,
 explain_judge_fn explain_postgres_judge;
 
 /* EXPLAIN FORMAT=JSON of MariaDB, or of MySQL in its version 1. By key is a range of the key's index (shape->key_index), bounded
- * by all of its columns. */
+ * by all of its columns. What `depends` is for the server is asked otherwise: row_check of dialect.h. */
 explain_judge_fn explain_mysql_judge;
 
 #endif

@@ -1,9 +1,9 @@
 #include "daemon/engine/explain.h"
 
 #include "common/text.h"
+#include "daemon/engine/explain_mysql_json.h"
 #include "daemon/engine/facts.h"
 
-#include <jansson.h>
 #include <string.h>
 #include <strings.h>
 
@@ -17,13 +17,15 @@ struct judge {
 struct path {
 	bool sorts;
 	bool subquery; /* of an expression */
-	const char *depends;
 };
 
-/* How many of the key's columns, from the first, the access is bounded by. */
+/* How many of the key's columns, from the first, the access is bounded by. MariaDB names those before the first descending one;
+ * a range that goes by an index goes by its first column at least. */
 static size_t used_columns(const struct judge *j, const json_t *table) {
 	const json_t *parts = json_object_get(table, "used_key_parts");
 	size_t used = 0;
+	if (parts == NULL)
+		return 1;
 	while (used < j->shape->nkey && used < json_array_size(parts) &&
 	       strcmp(json_string_value(json_array_get(parts, used)), j->shape->key[used].name) == 0)
 		used++;
@@ -50,8 +52,6 @@ static void look_at_worked(struct judge *j, const json_t *table, const struct pa
 	j->v.by_key = by_key && (!j->v.reads || j->v.by_key);
 	j->v.reads = true;
 	j->v.sorts |= path->sorts;
-	if (path->depends != NULL && j->v.depends[0] == '\0')
-		text_format(j->v.depends, sizeof j->v.depends, "%s", path->depends);
 }
 
 static double rows_of(const json_t *table) {
@@ -93,29 +93,21 @@ static void look_into(struct judge *j, const json_t *node, struct path path) {
 	}
 	json_object_foreach((json_t *)node, name, member) {
 		static const char *const sorts[] = {"filesort", "read_sorted_file", NULL};
-		/* A window function is our own, which numbers the rows of one key: row_check refuses those of a fragment. */
-		static const char *const batch_dependent[] = {"grouping_operation", "duplicates_removal", NULL};
 		struct path below = path;
 		size_t length = strlen(name);
 		below.subquery |= length >= 10 && strcmp(name + length - 10, "subqueries") == 0;
 		below.sorts |= text_is_one_of(name, sorts);
-		if (text_is_one_of(name, batch_dependent))
-			below.depends = name;
 		if (strcmp(name, "table") == 0)
 			look_at_table(j, member, &below);
 		look_at(j, member, below);
 	}
 }
 
-/* "Impossible WHERE", "no matching row in const table": there is nothing to find. "Select tables optimized away": an aggregate
- * was answered from the index's end. https://dev.mysql.com/doc/refman/8.4/en/explain-output.html */
+/* "Impossible WHERE", "no matching row in const table": there is nothing to find.
+ * https://dev.mysql.com/doc/refman/8.4/en/explain-output.html */
 static void look_at_message(struct judge *j, const char *message, const struct path *path) {
-	if (path->subquery)
-		return;
-	if (strncasecmp(message, "impossible", 10) == 0 || strncasecmp(message, "no matching", 11) == 0)
+	if (!path->subquery && (strncasecmp(message, "impossible", 10) == 0 || strncasecmp(message, "no matching", 11) == 0))
 		j->v.proven_empty = true;
-	else if (strncmp(message, "Select tables optimized away", 28) == 0)
-		text_format(j->v.depends, sizeof j->v.depends, "%s", message);
 }
 
 static void look_at(struct judge *j, const json_t *node, struct path path) {
@@ -128,12 +120,12 @@ static void look_at(struct judge *j, const json_t *node, struct path path) {
 bool explain_mysql_judge(const char *json, const struct table_shape *shape, const struct shape_leaf *leaf,
                          struct explain_verdict *verdict, struct error *err) {
 	json_error_t why;
-	json_t *answer = json_loads(json, 0, &why);
+	json_t *answer = explain_mysql_json(json, &why);
 	const json_t *plan = json_object_get(answer, "query_block");
 	struct judge j = {.shape = shape, .relation = leaf->name};
 	if (plan != NULL)
 		look_at(&j, plan, (struct path){0});
-	bool found = j.v.reads || j.v.proven_empty || j.v.depends[0] != '\0';
+	bool found = j.v.reads || j.v.proven_empty;
 	const char *problem = answer == NULL ? why.text : plan == NULL ? "no query_block in it" : "it does not name the table";
 	if (!found)
 		error_set(err, ERROR_INTERNAL, "the server's plan can't be read: %s", problem);

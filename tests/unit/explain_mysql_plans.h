@@ -160,10 +160,6 @@ static const struct {
       "{\"query_block\":{\"ordering_operation\":{\"using_filesort\":true,\"table\":{\"table_name\":\"k1\","
       "\"access_type\":\"range\",\"key\":\"PRIMARY\",\"used_key_parts\":[\"id\"],\"key_length\":\"8\","
       "\"rows_examined_per_scan\":24263}}}}"}},
-	{"aggregate",
-     {"{\"query_block\":{\"nested_loop\":[{\"table\":{\"table_name\":\"k1\",\"access_type\":\"range\","
-      "\"key\":\"PRIMARY\",\"key_length\":\"8\",\"used_key_parts\":[\"id\"],\"rows\":199,\"using_index\":true}}]}}",
-      "{\"query_block\":{\"message\":\"Select tables optimized away\"}}"}},
 	{"window",
      {"{\"query_block\":{\"filesort\":{\"sort_key\":\"k1.`id`\","
       "\"window_functions_computation\":{\"sorts\":[{\"filesort\":{\"sort_key\":\"`id`\"}}],"
