@@ -45,8 +45,13 @@ class PostgresDialect:
 
     @staticmethod
     def array(value):
-        """A list of the texts of backfill.kept."""
+        """A list of the texts of backfill.kept, one column behind the other."""
         return value
+
+    @staticmethod
+    def kept_array(column):
+        """One column's texts, as backfill.kept has them."""
+        return column
 
     @staticmethod
     def slept(seconds):
@@ -130,6 +135,10 @@ class MySQLDialect:
     @staticmethod
     def array(value):
         return None if value is None else [text for column in zip(*json.loads(value)) for text in column]
+
+    @staticmethod
+    def kept_array(column):
+        return json.dumps([[text] for text in column])
 
     @staticmethod
     def slept(seconds):

@@ -243,9 +243,12 @@ class MySQLServer(Server):
         """The control tables are one set a server: a second database is for what does not need its own."""
         self._databases += 1
         name = f"{prefix}{self._databases}" if prefix else PUBLIC
-        self.sql(self.system, f"CREATE DATABASE {name}")
-        self.sql(self.system, f"GRANT SHOW VIEW, TRIGGER ON {name}.* TO {OWNER}, {WORKER}")  # who may do nothing in it can't enter it
+        self.create_schema(self.system, name)
         return name
+
+    def create_schema(self, db, name):
+        """Who may do nothing in it can't enter it."""
+        self.sql(db, f"CREATE DATABASE {name}; GRANT SHOW VIEW, TRIGGER ON {name}.* TO {OWNER}, {WORKER}")
 
     def drop_database(self, name):
         """Nobody may be in it, nor own a prepared transaction that has locked its tables. With a test's first database goes

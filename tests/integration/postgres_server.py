@@ -124,6 +124,10 @@ timezone = 'UTC'
         self.sql(name, "GRANT USAGE ON SCHEMA public TO backfill, backfill_owner")
         return name
 
+    def create_schema(self, db, name):
+        """In which the worker may be."""
+        self.sql(db, f"CREATE SCHEMA {name}; GRANT USAGE ON SCHEMA {name} TO {WORKER}")
+
     def drop_database(self, name):
         for gid, in self.sql(name, "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"):
             self.sql(name, "ROLLBACK PREPARED %s", (gid,))

@@ -165,9 +165,7 @@ def test_key_columns_named_like_our_own_words(server, db, daemon):
 
 def test_schema_with_a_quoted_name(server, db, daemon):
     shop = server.dialect.quote("Shop")
-    server.sql(db, f"CREATE SCHEMA {shop}")
-    if server.engine == "postgresql":
-        server.sql(db, f"GRANT USAGE ON SCHEMA {shop} TO backfill")
+    server.create_schema(db, shop)
     make_table(server, db, f"{shop}.items", [("id", "int")], "", ["i"])
     assert_each_once(server, db, daemon, f"{shop}.items", table="Shop.items")
 

@@ -16,7 +16,8 @@ COUNTS = ("UPDATE backfill.segment SET rows_changed = rows_changed + 1",
 KEPT = ("DELETE FROM backfill.kept WHERE batch_id = 2",
         "UPDATE backfill.kept SET {keys} = new_values WHERE batch_id = 1")  # as long, with one value again and again
 STATES = ("DELETE FROM backfill.event WHERE event = 'job.completed'",
-          "INSERT INTO backfill.event (event, job_id, target, actor) SELECT 'job.completed', id, 'main', 'x' FROM backfill.job",
+          "INSERT INTO backfill.event (at, event, job_id, target, actor, data) SELECT CURRENT_TIMESTAMP, 'job.completed', id, 'main', 'x', '{}'"
+          " FROM backfill.job",
           "UPDATE backfill.job SET state = 'running'")
 
 
@@ -75,19 +76,20 @@ CONTROL_TABLES = """
     CREATE TABLE backfill.segment (job_id varchar(50) PRIMARY KEY, position_key varchar(40), rows_changed int, rows_conflicted int);
     CREATE TABLE backfill.kept (job_id varchar(50), segment int, batch_id int, {rows} int, existing int,
         {keys} {array}, old_values {array}, new_values {array});
-    CREATE TABLE backfill.event (seq int, event varchar(40), job_id varchar(50), target varchar(40), actor varchar(40))"""
+    CREATE TABLE backfill.event (seq int, at timestamp NULL, event varchar(40), job_id varchar(50), target varchar(40), actor varchar(40),
+        data varchar(40))"""
 
 
 def do_by_hand(work, job, rows=ROWS):
     server, db, into = work.server, work.db, "INSERT INTO public.copy (job, id, n) SELECT"
     mysql, quote = server.engine != "postgresql", server.dialect.quote
     theirs = rows // THEIRS_EVERY if work.meets else 0
-    array = json.dumps if mysql else list
+    array = server.dialect.kept_array
     server.sql(db, CONTROL_TABLES.format(rows=quote("rows"), keys=quote("keys"), array="json" if mysql else "text[]"))
     server.sql(db, "INSERT INTO backfill.job VALUES (%s, 'completed')", (job.id,))
     server.sql(db, "INSERT INTO backfill.segment VALUES (%s, %s, %s, %s)", (job.id, json.dumps([str(rows)]), due(work.kind, rows), theirs))
     for seq, event in enumerate(("job.submitted", "job.started", "job.completed")):
-        server.sql(db, "INSERT INTO backfill.event VALUES (%s, %s, %s, 'main', 'x')", (seq, event, job.id))
+        server.sql(db, "INSERT INTO backfill.event VALUES (%s, CURRENT_TIMESTAMP, %s, %s, 'main', 'x', '{}')", (seq, event, job.id))
     for batch, first in enumerate(range(1, rows + 1, 100), 1):
         last = min(first + 99, rows)
         if work.kind == "update":
