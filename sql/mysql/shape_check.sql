@@ -1,9 +1,10 @@
 -- Is the table still what the job was submitted for? One row: what is not (NULL: it is), which leaves came after the freeze
 -- and are none of the job's, and two marks that change with the table: of its leaves, and of the key's columns, as the
 -- dialect's checkpoint compares it; and the server's version. What the shape doesn't say is not compared. A leaf's oid is InnoDB's id
--- of the table or partition, which is another behind whatever builds it anew; InnoDB has names as files have them. $1 job
-SET @backfilld_shape = (SELECT shape FROM backfill.job WHERE id = $1),
-    @backfilld_frozen = (SELECT round > 0 OR frozen_at IS NOT NULL FROM backfill.job WHERE id = $1);
+-- of the table or partition, which is another behind whatever builds it anew; InnoDB has names as files have them.
+-- SET … = (SELECT …) would lock the job's row until the transaction ends, for a sign of life to wait behind and deadlock with. $1 job
+SET @backfilld_shape = NULL, @backfilld_frozen = NULL;
+SELECT shape, round > 0 OR frozen_at IS NOT NULL INTO @backfilld_shape, @backfilld_frozen FROM backfill.job WHERE id = $1;
 SET @backfilld_schema = JSON_UNQUOTE(JSON_EXTRACT(@backfilld_shape, '$.schema')),
     @backfilld_table = JSON_UNQUOTE(JSON_EXTRACT(@backfilld_shape, '$.name'));
 SET @backfilld_path = (SELECT CONCAT(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(@backfilld_schema, '@', '@0040'), '-', '@002d'), ' ', '@0020'),

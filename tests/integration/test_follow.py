@@ -62,9 +62,10 @@ def test_a_writer_with_an_older_id_is_waited_for_while_others_go_on(server, db, 
     job = followed()
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 1)
+    insert(server, db, ROWS + 1, ROWS + 1)  # who reads for update on MySQL waits for the row behind its range, too
     with server.connect(db, autocommit=False) as older:
-        execute(older, "INSERT INTO t (id) VALUES (%s)", (ROWS + 1,))
-        insert(server, db, ROWS + 2, ROWS + 10)
+        execute(older, "INSERT INTO t (id) VALUES (%s)", (ROWS + 2,))
+        insert(server, db, ROWS + 3, ROWS + 10)
         pid = f"pid {server.backend_pid(older)}"
         wait_for(lambda: pid in (daemon.show(job)["throttle"]["reason"] or ""), 20, lambda: f"a hold that names {pid}; {daemon.show(job)}")
         shown = daemon.show(job)
@@ -134,6 +135,21 @@ def test_killed_between_rounds(server, db, daemon, table, point, nth):
     phases = rounds(daemon, job)
     assert phases[0] == "full" and phases[-1] == "sweep" and set(phases[1:-1]) == {"follow"}
     assert server.value(db, "SELECT round FROM backfill.job") == len(phases)
+
+
+def test_a_round_locks_nothing_of_the_job_before_it_takes_it(server, db, daemon, table):
+    """A sign of life would wait for it, and then each for the other."""
+    daemon.terminate()
+    daemon.start("round.take.before=stop")
+    job = followed()
+    daemon.submit(job, "--start")
+    daemon.wait_stopped()
+    with server.connect(db) as other:
+        execute(other, server.dialect.waits_at_most(1))
+        execute(other, "UPDATE backfill.job SET running_ms = running_ms + 1")
+    daemon.sigcont()
+    daemon.wait_done(job)
+    assert_exactly_once(server, db, ROWS)
 
 
 def test_endless_growth_ends(server, db, daemon, table):
