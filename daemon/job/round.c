@@ -1,6 +1,7 @@
 #include "daemon/job/round.h"
 
 #include "common/mem.h"
+#include "common/strbuf.h"
 #include "common/text.h"
 #include "daemon/base/log.h"
 #include "daemon/engine/transaction.h"
@@ -22,6 +23,7 @@ struct piece {
 };
 
 struct round {
+	struct link *link;
 	const struct dialect *dialect;
 	struct claimed *claimed;
 	round_done_fn *done;
@@ -35,6 +37,7 @@ struct round {
 	char *settings_sql, *marker, *writers;
 	struct pending_event *event;
 	enum round_end declined; /* what it means when a step declines */
+	bool nameless;           /* among those that we wait for are prepared transactions, of which `why` has no name */
 	char why[sizeof((struct error *)0)->message];
 };
 
@@ -75,6 +78,7 @@ static bool absorb_wait(void *context, const struct engine_result *r) {
 		"waiting for %s writing transaction(s) that may have written below the last key, the oldest: pid %s, user %s, %s s, "
 		"%s",
 		engine_value(r, 0, 0), engine_value(r, 0, 1), engine_value(r, 0, 2), engine_value(r, 0, 3), engine_value(r, 0, 4));
+	round->nameless = strcmp(engine_value(r, 0, 5), "true") == 0;
 	return false;
 }
 
@@ -87,6 +91,33 @@ static void add_wait(struct round *round, struct transaction *t) {
 	statement_add_text(s, claimed->freeze_writers);
 }
 
+static void tell(struct round *round, enum round_end end) {
+	round->done(round->context, end, round->why);
+	round_free(round);
+}
+
+static bool absorb_prepared(void *context, const struct engine_result *r) {
+	struct round *round = context;
+	autostrbuf names = {0};
+	for (int row = 0; row < r->nrows; row++)
+		strbuf_printf(&names, "%s%s", row > 0 ? ", " : "; prepared: ", engine_value(r, row, r->ncolumns - 1));
+	autofree char *why = mem_dup(round->why);
+	text_format(round->why, sizeof round->why, "%s%s", why, names.data != NULL ? names.data : "");
+	return true;
+}
+
+/* Whether or not they could be asked for: we wait. */
+static void named(void *context, const struct transaction_result *result) {
+	(void)result;
+	tell(context, ROUND_WAIT);
+}
+
+static void ask_for_prepared(struct round *round) {
+	struct transaction *t = transaction_new("prepared", NULL);
+	transaction_add(t, "prepared", dialect_sql(round->dialect, "round_prepared"), NULL, absorb_prepared);
+	link_run(round->link, t, ANSWER_TIMEOUT_MS, 0, round, named);
+}
+
 static void ended(struct round *round, const struct transaction_result *result) {
 	enum round_end end = ROUND_DONE;
 	if (result->end == TRANSACTION_DECLINED)
@@ -95,8 +126,10 @@ static void ended(struct round *round, const struct transaction_result *result) 
 		end = result->end == TRANSACTION_REFUSED ? ROUND_REFUSED : ROUND_BROKEN;
 	if (result->end != TRANSACTION_DECLINED)
 		text_format(round->why, sizeof round->why, "%s", result->message);
-	round->done(round->context, end, round->why);
-	round_free(round);
+	if (end == ROUND_WAIT && round->nameless && !result->broken)
+		ask_for_prepared(round);
+	else
+		tell(round, end);
 }
 
 /* --- to open --- */
@@ -108,7 +141,7 @@ static void opened(void *context, const struct transaction_result *result) {
 	ended(round, result);
 }
 
-static void start_open(struct round *round, struct link *link) {
+static void start_open(struct round *round) {
 	const struct claimed *claimed = round->claimed;
 	struct transaction *t = transaction_new("open", dialect_sql(round->dialect, "control_begin"));
 	add_wait(round, t);
@@ -116,7 +149,7 @@ static void start_open(struct round *round, struct link *link) {
 	statement_add_text(s, claimed->job->id);
 	statement_add_int(s, claimed->epoch);
 	statement_add_int(s, claimed->round);
-	link_run(link, t, ANSWER_TIMEOUT_MS, 0, round, opened);
+	link_run(round->link, t, ANSWER_TIMEOUT_MS, 0, round, opened);
 }
 
 /* --- to begin --- */
@@ -284,7 +317,7 @@ static void add_look(const struct round *round, struct transaction *t, struct pi
 }
 
 /* The marker must be younger than whatever wrote below the last keys: before `take` nothing may give the transaction an id. */
-static void start_begin(struct round *round, struct link *link, struct target *target) {
+static void start_begin(struct round *round, struct target *target) {
 	struct claimed *claimed = round->claimed;
 	const struct table_shape *shape = claimed->shape;
 	round->pieces = mem_alloc(shape->nleaves * sizeof *round->pieces);
@@ -309,16 +342,20 @@ static void start_begin(struct round *round, struct link *link, struct target *t
 		transaction_add(t, "segment", dialect_sql(round->dialect, "round_segment"), prepare_segment, absorb_segment);
 	round->event = target_event_step(target, t, "job.round", claimed->job->id, "backfilld", NULL,
 	                                 json_pack("{s:i, s:s}", "round", claimed->round + 1, "phase", phase_name(round->phase)));
-	link_run(link, t, ANSWER_TIMEOUT_MS, 0, round, begun);
+	link_run(round->link, t, ANSWER_TIMEOUT_MS, 0, round, begun);
 }
 
 struct round *round_start(struct link *link, struct target *target, struct claimed *claimed, round_done_fn *done, void *context) {
 	struct round *round = mem_alloc(sizeof *round);
-	*round = (struct round){
-		.dialect = target_dialect(target), .claimed = claimed, .declined = ROUND_FENCED, .done = done, .context = context};
+	*round = (struct round){.link = link,
+	                        .dialect = target_dialect(target),
+	                        .claimed = claimed,
+	                        .declined = ROUND_FENCED,
+	                        .done = done,
+	                        .context = context};
 	if (next_phase(claimed, &round->phase) && (claimed->round == 0 || claimed->open))
-		start_begin(round, link, target);
+		start_begin(round, target);
 	else
-		start_open(round, link);
+		start_open(round);
 	return round;
 }

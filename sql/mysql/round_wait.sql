@@ -25,7 +25,8 @@ WITH trx AS (
 )
 SELECT COUNT(*) OVER (), COALESCE(NULLIF(open.id, 0), CONCAT('trx ', open.trx_id)), COALESCE(p.user, 'unknown user'),
        COALESCE(TIMESTAMPDIFF(SECOND, '1970-01-01', UTC_TIMESTAMP()) - open.started, '?'),
-       COALESCE(LEFT(REGEXP_REPLACE(open.query, '[[:space:]]+', ' '), 120), IF(open.id = 0, 'prepared transaction', ''))
+       COALESCE(LEFT(REGEXP_REPLACE(open.query, '[[:space:]]+', ' '), 120), IF(open.id = 0, 'prepared transaction', '')),
+       IF(MAX(open.id <=> 0) OVER (), 'true', 'false')
   FROM open
   LEFT JOIN information_schema.processlist AS p ON p.id = open.id
  WHERE open.id <> CONNECTION_ID()

@@ -22,7 +22,8 @@ SELECT count(*) OVER (),
        coalesce(a.usename::text, o.owner::text, 'unknown user'),
        coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, o.prepared))::bigint::text, '?'),
        coalesce(CASE WHEN a.query = '<insufficient privilege>' THEN 'a query we may not see (GRANT pg_read_all_stats shows it)' END,
-                left(regexp_replace(a.query, '\s+', ' ', 'g'), 120), CASE WHEN o.gid IS NOT NULL THEN 'prepared transaction' END, '')
+                left(regexp_replace(a.query, '\s+', ' ', 'g'), 120), CASE WHEN o.gid IS NOT NULL THEN 'prepared transaction' END, ''),
+       'false' -- prepared transactions have their names here
   FROM open o
   LEFT JOIN pg_stat_activity a ON a.pid = o.pid
  WHERE coalesce(o.database, current_database()) = current_database()

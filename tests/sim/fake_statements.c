@@ -249,8 +249,8 @@ static enum step do_round_wait(struct fake_session *s, struct request *r, struct
 	for (const struct fake_session *other = fake.sessions; other != NULL; other = other->next) {
 		if (other == s || other->xid == 0 || other->xid >= number_of(r, 1))
 			continue;
-		add_row(a, 5);
-		add_text(a, "1"), add_int(a, other->pid), add_text(a, "app"), add_text(a, "3"), add_text(a, "UPDATE t");
+		add_row(a, 6);
+		add_text(a, "1"), add_int(a, other->pid), add_text(a, "app"), add_text(a, "3"), add_text(a, "UPDATE t"), add_text(a, "false");
 		break;
 	}
 	return STEP_DONE;

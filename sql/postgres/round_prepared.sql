@@ -1,0 +1,1 @@
+-- round_wait.sql names the prepared transactions: nothing is asked.
