@@ -34,6 +34,12 @@ class PostgresDialect:
             CREATE TRIGGER agree BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION agree()"""
 
     @staticmethod
+    def dawdle(table, condition, seconds):
+        """A trigger that sleeps before each row where the condition holds is updated."""
+        return f"""CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END $$;
+            CREATE TRIGGER dawdle BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION dawdle()"""
+
+    @staticmethod
     def differ(one, other):
         """NULL or not."""
         return f"{one} IS DISTINCT FROM {other}"
@@ -62,6 +68,8 @@ class PostgresDialect:
     def waits_at_most(seconds):
         """For a session's locks."""
         return f"SET statement_timeout = '{seconds}s'"
+
+    reading_for_update_skips_new_rows = True  # those that are not committed yet, rather than to wait for them
 
     # --- a transaction that is prepared: it begins as that, and belongs to no session once that is closed ---
 
@@ -125,6 +133,10 @@ class MySQLDialect:
         return f"CREATE TRIGGER agree BEFORE UPDATE ON {table} FOR EACH ROW SET @agreed = OLD.id"
 
     @staticmethod
+    def dawdle(table, condition, seconds):
+        return f"CREATE TRIGGER dawdle BEFORE UPDATE ON {table} FOR EACH ROW IF {condition} THEN DO sleep({seconds}); END IF"
+
+    @staticmethod
     def differ(one, other):
         return f"NOT ({one} <=> {other})"
 
@@ -147,6 +159,8 @@ class MySQLDialect:
     @staticmethod
     def waits_at_most(seconds):
         return f"SET innodb_lock_wait_timeout = {seconds}"
+
+    reading_for_update_skips_new_rows = False
 
     @staticmethod
     def begin_to_prepare(gid):

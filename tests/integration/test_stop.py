@@ -156,7 +156,8 @@ def start_sleeping(server, db, daemon, seconds):
     """A batch that is amidst its statement."""
     server.sql(db, "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1, 0);"
                "GRANT SELECT, UPDATE ON t TO backfill")
-    job = increment(where=server.dialect.slept(seconds), rollback={"keep_old_values": False})
+    server.sql(db, server.dialect.dawdle("t", "true", seconds))
+    job = increment(allow_triggers=True, rollback={"keep_old_values": False})
     daemon.submit(job, "--start")
     wait_for(lambda: server.sleeps(db), 5, "the batch to be in its statement")
     return job

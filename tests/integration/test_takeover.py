@@ -213,16 +213,47 @@ def test_a_writer_that_began_after_the_start_is_waited_for_if_its_key_is_below_t
     assert_exactly_once(server, db, ROWS + 2)
 
 
-def test_wait_for_writers_can_be_given_up(server, db, daemon, table):
-    job = counted(delay="0ms", rows=1000)
+def give_up_to_wait(server, daemon, job, writer, query):
     daemon.submit(job)
+    execute(writer, query)
+    daemon.ctl("start", job.id, check=0)
+    wait_for(lambda: hold_of(daemon, job), 10, "a hold")
+    daemon.ctl("set", job.id, "wait_for_writers=false", check=0)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_wait_for_writers_can_be_given_up(server, db, daemon, table, keep):
+    server.sql(db, "CREATE TABLE other (id int)")
+    job = increment(allow_triggers=True, batch={"rows": 1000}, rollback={"keep_old_values": keep})
     with server.connect(db, autocommit=False) as writer:
-        execute(writer, "INSERT INTO t (id) VALUES (0)")
-        daemon.ctl("start", job.id, check=0)
-        wait_for(lambda: hold_of(daemon, job), 10, "a hold")
-        daemon.ctl("set", job.id, "wait_for_writers=false", check=0)
+        give_up_to_wait(server, daemon, job, writer, "INSERT INTO other VALUES (0)")
         daemon.wait_done(job)
     assert "wait_for_writers=false" in str(daemon.ctl_json("events", job.id))
+    assert_exactly_once(server, db, ROWS)
+
+
+def test_a_row_of_a_writer_that_is_not_waited_for_is_left_alone(server, db, daemon, table):
+    """It may come to light behind us: that is what the operator has said."""
+    job = increment(allow_triggers=True, batch={"rows": 1000}, rollback={"keep_old_values": server.dialect.reading_for_update_skips_new_rows})
+    with server.connect(db, autocommit=False) as writer:
+        give_up_to_wait(server, daemon, job, writer, "INSERT INTO t (id) VALUES (0)")
+        daemon.wait_done(job)
+        writer.commit()
+    assert server.sql(db, "SELECT n FROM t WHERE id = 0") == [(0,)]
+
+
+@pytest.mark.engine("mariadb", "mysql")
+def test_reading_for_update_waits_for_a_row_that_is_not_committed_yet(server, db, daemon, table):
+    """So it does for old values, whatever the operator has said: the row is done."""
+    job = counted(delay="0ms", rows=1000)
+    with server.connect(db, autocommit=False) as writer:
+        give_up_to_wait(server, daemon, job, writer, "INSERT INTO t (id) VALUES (0)")
+        pid = f"rows are locked by pid {server.backend_pid(writer)}"
+        wait_for(lambda: pid in (hold_of(daemon, job) or ""), 30, lambda: f"a hold that names it; {daemon.show(job)}")
+        writer.commit()
+    daemon.wait_done(job)
+    assert server.sql(db, "SELECT n FROM t WHERE id = 0") == [(1,)]
+    assert_exactly_once(server, db, ROWS)
 
 
 def locked_row_is_named(server, db, daemon, job):
@@ -245,7 +276,9 @@ def test_a_row_lock_of_the_application_is_waited_for_and_named(server, db, daemo
 
 
 def test_a_row_lock_that_the_batch_meets_late_is_named(server, db, daemon, table):
-    locked_row_is_named(server, db, daemon, increment(allow_triggers=True, batch={"rows": 500, "time": "400ms"}, where=server.dialect.slept(0.05)))
+    server.sql(db, server.dialect.dawdle("t", "mod(old.id, 500) = 1", 0.05))
+    locked_row_is_named(server, db, daemon, increment(allow_triggers=True, batch={"rows": 500, "time": "400ms"},
+                                                      rollback={"keep_old_values": False}))  # else all rows are locked first
 
 
 def test_a_claim_does_not_end_a_session_that_only_has_the_former_one_s_pid(server, db, daemon, table):
