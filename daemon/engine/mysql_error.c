@@ -39,6 +39,7 @@ static const struct {
 	{1969, ENGINE_ERROR_TIMEOUT},    /* MariaDB: max_statement_time */
 	{1317, ENGINE_ERROR_TIMEOUT},    /* KILL QUERY */
 	{1028, ENGINE_ERROR_TIMEOUT},    /* sort aborted: either of them */
+	{1036, ENGINE_ERROR_READ_ONLY},  /* the table is: InnoDB, in read-only mode */
 	{1836, ENGINE_ERROR_READ_ONLY},  /* running in read-only mode */
 	{1792, ENGINE_ERROR_READ_ONLY},  /* in a read-only transaction */
 	{1874, ENGINE_ERROR_READ_ONLY},  /* InnoDB is in read-only mode */

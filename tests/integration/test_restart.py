@@ -1,10 +1,12 @@
 """The server goes away in mid-job: a hold, and then the work goes on, exact."""
 
+import re
+
 import pytest
 
 from jobs import increment
-from server import execute
-from waiting import wait_for
+from server import WORKER, execute
+from waiting import holds_for, wait_for
 from writers import assert_exactly_once, create_counted_table
 
 ROWS = 12000
@@ -101,4 +103,53 @@ def test_a_frozen_server_is_noticed_and_its_return_too(server, db, daemon, job):
     assert daemon.ctl("list").code in (0, 75)
     server.primary.unfreeze()
     daemon.wait_batches(job, daemon.batches(job) + 1)
+    finish(server, db, daemon, job)
+
+
+# --- a server that takes no writes any more, as the former primary after a switch ---
+
+@pytest.fixture
+def admin(server):
+    """A role that the server lets write all the same, as root may on the former primary."""
+    privilege = "READ_ONLY ADMIN" if server.engine == "mariadb" else "CONNECTION_ADMIN"
+    server.sql(server.system, f"GRANT {privilege} ON *.* TO {WORKER}")
+
+
+def held_as_read_only(server, db, daemon, job):
+    wait_for(lambda: re.search("held: .*read.only", daemon.log()), 20, lambda: f"a hold that says why; log:\n{daemon.log()}")
+    done = daemon.batches(job)
+    holds_for(lambda: daemon.progress(job) == ("running", done), 1.5, "nothing is written there")
+
+
+@pytest.mark.engine("mariadb", "mysql")
+@pytest.mark.parametrize("role", ["worker", "admin"])
+def test_a_server_that_becomes_read_only_holds_the_job(request, server, db, daemon, job, role):
+    if role == "admin":
+        request.getfixturevalue("admin")
+        server.terminate_backends_of(db)
+    daemon.wait_batches(job, daemon.batches(job) + 1)
+    server.sql(server.system, "SET GLOBAL read_only = 1")
+    held_as_read_only(server, db, daemon, job)
+    server.sql(server.system, "SET GLOBAL read_only = 0")
+    daemon.wait_batches(job, daemon.batches(job) + 1)
+    finish(server, db, daemon, job)
+
+
+@pytest.mark.engine("mysql")
+def test_a_server_that_is_read_only_for_everybody_holds_the_job(server, db, daemon, job):
+    server.sql(server.system, "SET GLOBAL super_read_only = 1")
+    held_as_read_only(server, db, daemon, job)
+    server.sql(server.system, "SET GLOBAL read_only = 0")
+    finish(server, db, daemon, job)
+
+
+@pytest.mark.engine("mariadb", "mysql")
+def test_a_server_that_comes_back_with_a_read_only_innodb_holds_the_job(server, db, daemon, job):
+    server.primary.options = ("innodb-read-only",)
+    try:
+        server.primary.restart("fast")
+        held_as_read_only(server, db, daemon, job)
+    finally:
+        server.primary.options = ()
+        server.primary.restart("fast")
     finish(server, db, daemon, job)

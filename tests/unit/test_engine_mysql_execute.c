@@ -454,6 +454,7 @@ static void raised_errors_have_their_class(void **state) {
 		{1290, "HY000", "running with the --read-only option so", ENGINE_ERROR_READ_ONLY},
 		{1290, "HY000", "running with the --super-read-only option so", ENGINE_ERROR_READ_ONLY},
 		{1290, "HY000", "running with the --secure-file-priv option so", ENGINE_ERROR_OTHER},
+		{1036, "HY000", "x", ENGINE_ERROR_READ_ONLY},
 		{1836, "HY000", "x", ENGINE_ERROR_READ_ONLY},
 		{1044, "42000", "x", ENGINE_ERROR_PRIVILEGE},
 		{1227, "42000", "x", ENGINE_ERROR_PRIVILEGE},
