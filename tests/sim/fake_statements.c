@@ -250,7 +250,8 @@ static enum step do_round_wait(struct fake_session *s, struct request *r, struct
 		if (other == s || other->xid == 0 || other->xid >= number_of(r, 1))
 			continue;
 		add_row(a, 6);
-		add_text(a, "1"), add_int(a, other->pid), add_text(a, "app"), add_text(a, "3"), add_text(a, "UPDATE t"), add_text(a, "false");
+		add_text(a, "1"), add_int(a, other->pid), add_text(a, "app"), add_text(a, "3"), add_text(a, "UPDATE t"),
+			add_text(a, "false");
 		break;
 	}
 	return STEP_DONE;
