@@ -368,10 +368,10 @@ static void warn_password(const struct config *config, const char *target, const
                           void (*warn)(const char *message)) {
 	if (url == NULL || !has_password(url))
 		return;
-	autofree char *message =
-		mem_printf("%s: target \"%s\": %s holds a password; a password file (PGPASSFILE, passfile=) keeps it out "
-	               "of the configuration",
-	               config->path, target, what);
+	autofree char *message = mem_printf(
+		"%s: target \"%s\": %s holds a password; a password file (passfile=) or an option file (read_default_file=) keeps it out "
+		"of the configuration",
+		config->path, target, what);
 	warn(message);
 }
 

@@ -13,6 +13,8 @@ void mysql_message(char *out, size_t size, unsigned number, const char *message)
 enum engine_error mysql_classify(unsigned number, const char *sqlstate, const char *message);
 /* The connection is gone with this error, or can't be used any more. */
 bool mysql_means_lost(unsigned number);
+/* Of libmariadb, whose header has no name for it: the server wants a way to log in that we do not allow. */
+enum { MYSQL_WAY_NOT_ALLOWED = 5010 };
 /* Can trying again help, or must someone change the configuration? Of a connection that was not made. */
 enum error_code mysql_connect_code(unsigned number, const char *message);
 

@@ -9,8 +9,10 @@
 #include "daemon/engine/mysql.h"
 #include "daemon/engine/mysql_url.h"
 
+#include <errmsg.h>
 #include <errno.h>
 #include <mariadb_version.h>
+#include <mysqld_error.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -61,6 +63,16 @@ static void set_tls(MYSQL *mysql, const struct mysql_url *url, bool over_tcp) {
 	set_text(mysql, MYSQL_OPT_SSL_KEY, url->ssl_key);
 }
 
+/*
+ * Where there may be no TLS, a server, or whoever stands in for it, could ask for the password as it is (mysql_clear_password,
+ * dialog), and the library would give it. These ways don't.
+ */
+static void set_ways_to_log_in(MYSQL *mysql, const struct mysql_url *url, bool over_tcp) {
+	static const char none_in_clear[] = "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519,parsec";
+	if (over_tcp && url->tls < MYSQL_TLS_REQUIRED)
+		mysql_options(mysql, MARIADB_OPT_RESTRICTED_AUTH, none_in_clear);
+}
+
 static void set_options(MYSQL *mysql, const struct plan *plan, bool over_tcp) {
 	const struct mysql_url *url = &plan->url;
 	const unsigned none = 0, tcp = MYSQL_PROTOCOL_TCP;
@@ -73,6 +85,7 @@ static void set_options(MYSQL *mysql, const struct plan *plan, bool over_tcp) {
 	set_text(mysql, MYSQL_READ_DEFAULT_FILE, url->read_default_file);
 	set_text(mysql, MYSQL_READ_DEFAULT_GROUP, url->read_default_group);
 	set_tls(mysql, url, over_tcp);
+	set_ways_to_log_in(mysql, url, over_tcp);
 }
 
 /* Both ends of a dead path must notice about as fast as idle_write_transaction_timeout (2 s) would. */
@@ -88,10 +101,26 @@ static void set_keepalive(MYSQL *mysql) {
 		setsockopt(mysql_get_socket(mysql), IPPROTO_TCP, tcp[i].option, &tcp[i].value, sizeof tcp[i].value);
 }
 
-static bool fail(MYSQL *mysql, struct error *err) {
+/* What server and library leave out. */
+static const char *why_perhaps(const struct mysql_url *url, unsigned number) {
+	if (number == ER_ACCESS_DENIED_ERROR && url->tls == MYSQL_TLS_DISABLED)
+		return "; the account or the server may require TLS, which the url's ssl_mode forbids";
+	if (number == CR_SSL_CONNECTION_ERROR && url->tls == MYSQL_TLS_VERIFY_IDENTITY)
+		return "; the certificate has to name the url's host and to be signed by ssl_ca";
+	return "";
+}
+
+/* Of a way to log in that is not allowed, the library 3.3 gives no name but whatever its buffer holds. */
+static const char *words(MYSQL *mysql) {
+	if (mysql_errno(mysql) == MYSQL_WAY_NOT_ALLOWED)
+		return "without TLS the server asks for the password in a way that shows it to others; ssl_mode=required allows that";
+	return mysql_error(mysql);
+}
+
+static bool fail(MYSQL *mysql, const struct mysql_url *url, struct error *err) {
 	char why[800];
-	mysql_message(why, sizeof why, mysql_errno(mysql), mysql_error(mysql));
-	error_set(err, mysql_connect_code(mysql_errno(mysql), mysql_error(mysql)), "%s", why);
+	mysql_message(why, sizeof why, mysql_errno(mysql), words(mysql));
+	error_set(err, mysql_connect_code(mysql_errno(mysql), mysql_error(mysql)), "%s%s", why, why_perhaps(url, mysql_errno(mysql)));
 	if (err->code == ERROR_CONFIG)
 		error_hint(err, "check the URL, the option file and the server's accounts");
 	return false;
@@ -103,7 +132,7 @@ static bool make_ours(MYSQL *mysql, const struct mysql_url *url, struct error *e
 	if (url->tls >= MYSQL_TLS_REQUIRED && mysql_get_ssl_cipher(mysql) == NULL)
 		return error_set(err, ERROR_CONFIG, "the server has no TLS, and the URL's ssl_mode requires it");
 	if (strcmp(mysql_character_set_name(mysql), charset) != 0 && mysql_set_character_set(mysql, charset) != 0)
-		return fail(mysql, err);
+		return fail(mysql, url, err);
 	set_keepalive(mysql);
 	return true;
 }
@@ -113,21 +142,23 @@ static bool connect_to_host(MYSQL *mysql, const struct plan *plan, const struct 
 	set_options(mysql, plan, goes_over_tcp(url, host));
 	if (mysql_real_connect(mysql, host->name, url->user, url->password, url->database, (unsigned)host->port, url->unix_socket,
 	                       CLIENT_FOUND_ROWS) == NULL)
-		return fail(mysql, err);
+		return fail(mysql, url, err);
 	return make_ours(mysql, url, err);
 }
 
-/* The library passes over a file that it can't read. */
-static bool can_read(const char *file, struct error *err) {
-	if (file == NULL || access(file, R_OK) == 0)
-		return true;
-	return error_set(err, ERROR_CONFIG, "%s cannot be read: %s", file, strerrordesc_np(errno));
+/* The library passes over an option file that it can't read, and of the others it does not say which. */
+static bool can_read_files(const struct mysql_url *url, struct error *err) {
+	const char *const files[] = {url->read_default_file, url->ssl_ca, url->ssl_cert, url->ssl_key};
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		if (files[i] != NULL && access(files[i], R_OK) != 0)
+			return error_set(err, ERROR_CONFIG, "%s cannot be read: %s", files[i], strerrordesc_np(errno));
+	return true;
 }
 
 static void *connect_blocking(const void *argument) {
 	const struct plan *plan = argument;
 	struct brought *brought = mem_alloc(sizeof *brought);
-	if (!can_read(plan->url.read_default_file, &brought->err))
+	if (!can_read_files(&plan->url, &brought->err))
 		return brought;
 	for (size_t i = 0; i < plan->url.nhosts; i++) {
 		brought->mysql = mysql_init(NULL);
@@ -181,7 +212,7 @@ static void describe(char *out, size_t size, const struct mysql_url *url) {
 		strbuf_add(&text, "the server");
 	if (url->unix_socket != NULL)
 		strbuf_printf(&text, " at %s", url->unix_socket);
-	for (size_t i = 0; i < url->nhosts; i++) {
+	for (size_t i = 0; url->unix_socket == NULL && i < url->nhosts; i++) {
 		const struct mysql_host *host = &url->hosts[i];
 		if (host->name != NULL)
 			strbuf_printf(&text, "%s%s", i > 0 ? "," : " at ", host->name);

@@ -127,15 +127,24 @@ static unsigned number_before_tls(const char *message) {
 
 enum error_code mysql_connect_code(unsigned number, const char *message) {
 	static const unsigned final[] = {
-		1044, 1045, 1698,             /* access denied: to the database, or at all */
-		1049,                         /* unknown database */
-		1130,                         /* host is not allowed to connect */
-		1251, 1524, 2049, 2059, 2061, /* no way to log in that both sides have */
-		1820, 1862,                   /* the password must be changed */
-		3118, 4151,                   /* MySQL, MariaDB: the account is locked */
-		3159,                         /* MySQL: require_secure_transport */
-		2019,                         /* the library has not the character set */
-		2026,                         /* TLS: mostly a certificate */
+		1044,
+		1045,
+		1698, /* access denied: to the database, or at all */
+		1049, /* unknown database */
+		1130, /* host is not allowed to connect */
+		1251,
+		1524,
+		2049,
+		2059,
+		2061, /* no way to log in that both sides have */
+		1820,
+		1862, /* the password must be changed */
+		3118,
+		4151, /* MySQL, MariaDB: the account is locked */
+		3159, /* MySQL: require_secure_transport */
+		2019, /* the library has not the character set */
+		2026, /* TLS: mostly a certificate */
+		MYSQL_WAY_NOT_ALLOWED,
 	};
 	if (number == CR_CONNECTION_ERROR && number_before_tls(message) != 0)
 		number = number_before_tls(message);

@@ -198,14 +198,16 @@ static void passwords_are_never_shown(void **state) {
 	struct config *c = loaded(
 		"targets = ( { name = \"t\"; url = \"postgresql://u:sesame@h/d\"; admin_url = \"postgresql://h/d?password=sesame\"; "
 		"replicas = ( { name = \"r\"; url = \"postgresql://u:sesame@h/d\"; } ); } );");
-	autofree char *wanted = mem_printf(
-		"%s: target \"t\": url holds a password; a password file (PGPASSFILE, passfile=) keeps it out of the configuration\n"
-		"%s: target \"t\": admin_url holds a password; a password file (PGPASSFILE, passfile=) keeps it out of the "
-		"configuration\n"
-		"%s: target \"t\": the url of replica \"r\" holds a password; a password file (PGPASSFILE, passfile=) keeps it out of "
-		"the "
-		"configuration\n",
-		path, path, path);
+	autofree char *wanted = mem_printf("%s: target \"t\": url holds a password; a password file (passfile=) or an option file "
+	                                   "(read_default_file=) keeps it out of the configuration\n"
+	                                   "%s: target \"t\": admin_url holds a password; a password file (passfile=) or an option "
+	                                   "file (read_default_file=) keeps it out of the "
+	                                   "configuration\n"
+	                                   "%s: target \"t\": the url of replica \"r\" holds a password; a password file (passfile=) "
+	                                   "or an option file (read_default_file=) keeps it out of "
+	                                   "the "
+	                                   "configuration\n",
+	                                   path, path, path);
 	assert_string_equal(warnings.data, wanted);
 	assert_string_equal(c->targets[0].url, "postgresql://u:sesame@h/d"); /* it works all the same */
 	config_free(c);
