@@ -124,8 +124,8 @@ const struct engine *engine_for_url(const char *url, struct error *err);
 void engine_execute(struct engine_conn *conn, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
                     engine_result_fn *fn, void *context);
 /*
- * Several statements, each a single one, sent together and executed one after the other until one fails: one round trip. In
- * other respects as engine_execute. timeout_ms is for all of them.
+ * Several statements, each a single one, sent together and executed one after the other until one fails: one round trip. Only
+ * the last may end a transaction. In other respects as engine_execute. timeout_ms is for all of them.
  */
 void engine_fly(struct engine_conn *conn, const struct engine_statement *statements, size_t count, int timeout_ms,
                 engine_flown_fn *fn, void *context);

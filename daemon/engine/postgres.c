@@ -38,6 +38,7 @@ struct postgres_conn {
 	ev_timer tls;   /* busy and TLS only */
 	bool busy;
 	bool flying; /* busy with a flight: libpq is in pipeline mode */
+	size_t syncs; /* whose answer is to come, before the flight is over */
 	bool failed; /* the last answer is an error: what follows it does not count */
 	engine_result_fn *fn;
 	engine_flown_fn *flown;
@@ -247,7 +248,7 @@ static bool keep_result(struct postgres_conn *conn, PGresult *result) {
 /*
  * Everything libpq can give without waiting. PQgetResult does not block when PQisBusy says no; when the connection has
  * broken PQisBusy says no as well, and PQgetResult then gives the server's last words and libpq's own error. In a flight NULL
- * stands behind the results of each statement, and the end is the answer to Sync.
+ * stands behind the results of each statement, and the end is the answer to the last Sync.
  * https://www.postgresql.org/docs/15/libpq-pipeline-mode.html
  */
 static void collect(struct postgres_conn *conn) {
@@ -260,6 +261,8 @@ static void collect(struct postgres_conn *conn) {
 		between = false;
 		if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
 			PQclear(result);
+			if (--conn->syncs > 0)
+				continue;
 			result = NULL;
 			conn->flying = PQexitPipelineMode(conn->pg) != 1;
 		}
@@ -344,12 +347,22 @@ static bool send_one(struct postgres_conn *conn, const struct engine_statement *
 	return s->nparams <= MAX_PARAMS && PQsendQueryParams(conn->pg, s->sql, (int)s->nparams, NULL, s->params, NULL, NULL, 0) == 1;
 }
 
+/*
+ * idle_in_transaction_session_timeout runs only behind the answer to a Sync: without one behind each statement, a flight of
+ * which a part arrives holds its locks for as long as we are silent. Within a transaction that is safe, as a statement that
+ * fails fails all those behind it (25P02) and makes COMMIT a ROLLBACK; before BEGIN has been answered it is not.
+ */
 static bool send_flight(struct postgres_conn *conn, const struct engine_statement *statements, size_t count) {
+	bool in_transaction = PQtransactionStatus(conn->pg) == PQTRANS_INTRANS;
 	bool ok = PQenterPipelineMode(conn->pg) == 1;
 	conn->flying = ok;
-	for (size_t i = 0; ok && i < count; i++)
+	conn->syncs = in_transaction ? count : 1;
+	for (size_t i = 0; ok && i < count; i++) {
 		ok = postgres_prepared_send(conn->prepared, conn->pg, &statements[i]);
-	return ok && PQpipelineSync(conn->pg) == 1;
+		if (ok && (in_transaction || i == count - 1))
+			ok = PQpipelineSync(conn->pg) == 1;
+	}
+	return ok;
 }
 
 static void start(struct postgres_conn *conn, const struct engine_statement *statements, size_t count, int timeout_ms) {

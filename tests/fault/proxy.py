@@ -11,6 +11,8 @@ import threading
 
 UP, DOWN = "up", "down"  # from the client to the server, and back
 RESET, FIN, SILENCE, HALF_CLOSE = "reset", "fin", "silence", "half-close"
+EXECUTE, SYNC = b"E", b"S"
+SYNC_SIZE = 5
 CONNECT = b"\0application_name\0"  # a marker that only the startup packet holds
 ENCRYPTION_REQUESTS = (80877103, 80877104)
 START_DEADLINE = 10
@@ -21,11 +23,12 @@ class Exchange:
     """What a connection carries from a message that holds `marker` on (of those that come after the instruction the nth), up to
     the next such message, or the answer to the one that holds `last`. `strike` happens once `after` bytes went in `direction`;
     without one the bytes are only counted. SILENCE keeps the bytes of both directions back until heal(); HALF_CLOSE ends
-    `direction` alone."""
+    `direction` alone. `between_statements`: not where the server has begun with a statement and awaits the rest of it."""
 
-    def __init__(self, marker, direction=UP, after=math.inf, strike=None, nth=1, last=None):
+    def __init__(self, marker, direction=UP, after=math.inf, strike=None, nth=1, last=None, between_statements=False):
         self.marker, self.direction, self.after, self.strike, self.nth = marker, direction, after, strike, nth
         self.last, self.last_seen = last, False
+        self.between_statements, self.begun, self.put_off = between_statements, False, False
         self.counted = {UP: 0, DOWN: 0}
         self.struck = False
         self.over = threading.Event()  # struck, or not to be struck any more
@@ -35,6 +38,16 @@ class Exchange:
 
     def room(self, direction):
         return self.after - self.counted[direction] if direction == self.direction else math.inf
+
+    def comes(self, message):
+        """From the client. A strike within a statement is put off until a Sync would be over, if one follows."""
+        kind, end = message[:1], self.counted[UP] + len(message)
+        if self.between_statements and self.counted[UP] < self.after <= end:
+            self.put_off = self.begun or self.after == end or kind == SYNC
+        if self.put_off:
+            self.after = math.inf if kind not in (EXECUTE, SYNC) else end + (SYNC_SIZE if kind == EXECUTE else 0)
+        self.begun = kind not in (EXECUTE, SYNC)
+        self.put_off &= self.begun
 
     def due(self):
         return self.room(self.direction) <= 0
@@ -105,6 +118,8 @@ class Connection:
                 self.exchange = wanted.popleft()
         if self.exchange is not None and self.exchange.last is not None:
             self.exchange.last_seen = self.exchange.last in message
+        if self.exchange is not None:
+            self.exchange.comes(message)
         await self._forward(UP, message)
 
     async def _downward(self):

@@ -242,14 +242,21 @@ def site_waits(pg, db, daemon, job):
     return time.monotonic() - begin
 
 
+def silences_of(rng, size):
+    """(direction, bytes): behind COMMIT; from the work on, when the rows are locked; and anywhere."""
+    anywhere = [(direction, rng.randrange(size[direction])) for direction in [UP, DOWN] * (15 if SOAK else 1)]
+    locked = [(UP, size[UP] - rng.randrange(320)) for _ in range(30 if SOAK else 1)]
+    return [(UP, size[UP])] + locked + (anywhere if SOAK else rng.sample(anywhere, 1))
+
+
 def test_a_connection_that_falls_silent_in_mid_batch(pg, db, proxy, daemon):
-    """The connection alone: behind COMMIT, which nobody answers, and anywhere."""
+    """The connection alone. Not within a statement: no time-out of the server's runs between its Parse and its Sync."""
     rng = seeded()
     job = running(pg, db, daemon)
     size = await_exchange(proxy, daemon, job, Exchange(BATCH, nth=2)).counted
-    anywhere = [(direction, rng.randrange(size[direction])) for direction in [UP, DOWN] * (15 if SOAK else 1)]
-    for direction, k in [(UP, size[UP])] + (anywhere if SOAK else rng.sample(anywhere, 1)):
-        exchange = await_exchange(proxy, daemon, job, Exchange(BATCH, direction, k, SILENCE, nth=2))
+    for direction, k in silences_of(rng, size):
+        silence = Exchange(BATCH, direction, k, SILENCE, nth=2, between_statements=direction == UP)
+        exchange = await_exchange(proxy, daemon, job, silence)
         assert exchange.struck, exchange
         blocked = site_waits(pg, db, daemon, job)
         assert blocked <= 3, f"{exchange}: blocked for {blocked:.1f} s"

@@ -11,7 +11,7 @@ static void flights_answer_for_each_statement(void **state) {
 	fly(&s, three, 3, "done: done:x done:");
 	execute(&s, "select now() = statement_timestamp()"); /* still in that transaction, and libpq as before */
 	assert_done(&s, "f");
-	fly(&s, (const struct engine_statement[]){once("commit"), once("select 1")}, 2, "done: done:1");
+	fly(&s, (const struct engine_statement[]){once("select 1"), once("commit")}, 2, "done:1 done:");
 	s.close_inside = true;
 	fly(&s, three, 3, "done: done:x done:");
 	assert_null(s.conn);
@@ -36,6 +36,26 @@ static void a_flight_ends_with_its_first_error(void **state) {
 	fly(&s, (const struct engine_statement[]){once("select 1; select 2"), once("select 3")}, 2, "refused:42601");
 	execute(&s, "select 1");
 	assert_done(&s, "1");
+	end(&s);
+}
+
+/* There each statement is answered by itself: those behind the error must not be done either. */
+static void a_flight_within_a_transaction_commits_nothing_behind_an_error(void **state) {
+	(void)state;
+	struct session s = {0};
+	open_session(&s);
+	execute(&s, "create table behind (i int)");
+	execute(&s, "begin");
+	const struct engine_statement flight[] = {once("insert into behind values (1)"), once("select 1 / (select 0)"),
+	                                          once("insert into behind values (2)"), once("commit")};
+	fly(&s, flight, 4, "done: refused:22012");
+	execute(&s, "select count(*) from behind"); /* COMMIT was a ROLLBACK */
+	assert_done(&s, "0");
+	execute(&s, "begin");
+	const struct engine_statement whole[] = {flight[0], flight[2], flight[3]};
+	fly(&s, whole, 3, "done: done: done:");
+	execute(&s, "select count(*) from behind");
+	assert_done(&s, "2");
 	end(&s);
 }
 
@@ -170,6 +190,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flights_answer_for_each_statement),
 		cmocka_unit_test(a_flight_ends_with_its_first_error),
+		cmocka_unit_test(a_flight_within_a_transaction_commits_nothing_behind_an_error),
 		cmocka_unit_test(large_values_fly_both_ways),
 		cmocka_unit_test(copy_is_refused),
 		cmocka_unit_test(a_flight_is_lost_as_a_whole),
