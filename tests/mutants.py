@@ -58,6 +58,9 @@ MUTANTS = {
         [("sql/postgres/claim_end_backend.sql", "WHERE j.id = $1", "WHERE false AND j.id = $1"),
          (DIALECT, "IDLE_IN_TRANSACTION_MS = 2000", "IDLE_IN_TRANSACTION_MS = 0")],
         ["test_takeover.py::test_a_stalled_daemon_in_mid_batch_blocks_the_site_for_3_s_at_most"]),
+    "one Sync for a whole flight": (
+        [("daemon/engine/postgres.c", "PQtransactionStatus(conn->pg) == PQTRANS_INTRANS", "false")],
+        ["test_fault.py::test_a_connection_that_falls_silent_in_mid_batch"]),
     "other rows changed than kept": ([(BATCH, "return !batch->raced;", "return true;")],
                                      ["test_kept.py::test_a_row_that_begins_to_match_after_the_look_at_the_old_values"]),
     "the end is not frozen": (

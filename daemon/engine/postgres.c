@@ -37,9 +37,9 @@ struct postgres_conn {
 	ev_timer timer; /* busy: the answer's deadline, or 0 s to tell that sending failed; idle: 0 s to tell the loss */
 	ev_timer tls;   /* busy and TLS only */
 	bool busy;
-	bool flying; /* busy with a flight: libpq is in pipeline mode */
+	bool flying;  /* busy with a flight: libpq is in pipeline mode */
 	size_t syncs; /* whose answer is to come, before the flight is over */
-	bool failed; /* the last answer is an error: what follows it does not count */
+	bool failed;  /* the last answer is an error: what follows it does not count */
 	engine_result_fn *fn;
 	engine_flown_fn *flown;
 	void *context;
