@@ -276,7 +276,7 @@ const struct key config_target_keys[] = {
      TARGET(url),
      .min = 1,
      .max = 4096,
-     .doc = "postgresql://… of the primary, as libpq takes it; or mysql://… (begun: see the README). Passwords belong into a "
+     .doc = "postgresql://… of the primary, as libpq takes it; or mysql://… (docs/mysql.md). Passwords belong into a "
             "password file, not here."},
 	{.name = "admin_url",
      .type = KEY_STRING,
