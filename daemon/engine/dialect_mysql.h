@@ -32,6 +32,8 @@ void mysql_add_typed(struct strbuf *b, const struct shape_column *column, const 
 /* The text of a value of the column's type: lossless. `walked`: by which it is found again as a key, an ENUM by its number. */
 void mysql_add_text(struct strbuf *b, const struct shape_column *column, const char *value, bool walked);
 
+/* Of a type as information_schema writes it. */
+size_t mysql_enum_members(const char *type);
 /* k1, k2 … of the leaf, as they are, each followed by `suffix`. */
 void mysql_add_key_list(struct strbuf *b, const struct table_shape *shape, const struct shape_leaf *leaf, const char *suffix);
 /* k1 > $n OR k1 = $n AND k2 > $n+1 …; the last comparison is `last`: > >= < <=. Takes nkey parameters from *parameter on. */

@@ -210,11 +210,41 @@ void mysql_add_key_list(struct strbuf *b, const struct table_shape *shape, const
 	}
 }
 
+size_t mysql_enum_members(const char *type) {
+	size_t members = 0;
+	for (const char *c = strchr(type, '\''); c != NULL; c = strchr(c, '\'')) {
+		do /* a quote in a member is doubled */
+			c = strchrnul(c + 1, '\'');
+		while (*c != '\0' && *++c == '\'');
+		members++;
+	}
+	return members;
+}
+
+/*
+ * The numbers that compare so, as no range of an ENUM's index is more than one of them: neither server makes one of < or >. They
+ * are known when the statement is planned. 0 is what a member became that is none.
+ */
+static void add_numbers(struct strbuf *b, const struct shape_column *column, const char *operator, const char * value) {
+	size_t members = mysql_enum_members(column->type);
+	strbuf_add(b, " IN (");
+	for (size_t number = 0; number <= members; number++) {
+		strbuf_printf(b, "%sIF(%zu %s ", number > 0 ? ", " : "", number, operator);
+		mysql_add_typed(b, column, value, ORIGIN_PARAMETER, true);
+		strbuf_printf(b, ", %zu, NULL)", number);
+	}
+	strbuf_add(b, ")");
+}
+
 /* column OP $n */
 static void add_compared(struct strbuf *b, const struct table_shape *shape, const struct shape_leaf *leaf, size_t i,
                          const char *operator, size_t parameter) {
 	autofree char *value = mem_printf("$%zu", parameter + i);
 	mysql_add_column(b, leaf->name, shape->key[i].name);
+	if (kind_of(&shape->key[i]) == NUMBERED && *operator!= '=') {
+		add_numbers(b, &shape->key[i], operator, value);
+		return;
+	}
 	strbuf_printf(b, " %s ", operator);
 	mysql_add_typed(b, &shape->key[i], value, ORIGIN_PARAMETER, true);
 }

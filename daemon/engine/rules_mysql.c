@@ -2,13 +2,14 @@
 
 #include "common/mem.h"
 #include "common/strbuf.h"
+#include "daemon/engine/dialect_mysql.h"
 #include "daemon/engine/facts.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { OLDEST_MARIADB = 100600, OLDEST_MYSQL = 80000 };
+enum { OLDEST_MARIADB = 100600, OLDEST_MYSQL = 80000, MOST_MEMBERS = 1000 };
 
 /* ---- The server ---- */
 
@@ -231,6 +232,8 @@ static const char *type_problem(const char *type) {
 
 static const char *part_problem(const json_t *column, const json_t *part) {
 	const char *problem = type_problem(fact_text(column, "data_type"));
+	if (problem == NULL && mysql_enum_members(fact_text(column, "type")) > MOST_MEMBERS)
+		problem = "has an ENUM column of more than 1000 members, too many to name them in each batch";
 	if (problem == NULL && json_is_integer(json_object_get(part, "prefix")))
 		problem = "has a column of which the index has the beginning only";
 	return problem;

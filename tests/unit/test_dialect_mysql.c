@@ -72,6 +72,34 @@ static void test_range_of_three_columns(void **state) {
 	expect_part(dialect_mysql.boundary(&shape, &leaf, true), "AND (`t`.`a` < CAST(CONCAT($4) AS UNSIGNED) OR `t`.`a` = ");
 }
 
+/* The servers make no range of < and > on an ENUM: its numbers are named, one by one, and 0, which is no member's. */
+static void test_range_of_an_enum(void **state) {
+	(void)state;
+	struct shape_leaf leaf;
+	struct table_shape shape = shape_of(&leaf, 2);
+	shape.key[0].type = (char *)"enum('a','it''s')";
+	shape.key[1].type = (char *)"int";
+	expect(
+		dialect_mysql.count(&shape, &leaf, false),
+		"SELECT COUNT(*) FROM (SELECT 1 FROM `app`.`t` FORCE INDEX (`PRIMARY`) WHERE (`t`.`a` IN (IF(0 < CAST(CONCAT($1) AS "
+		"UNSIGNED), 0, NULL), IF(1 < CAST(CONCAT($1) AS UNSIGNED), 1, NULL), IF(2 < CAST(CONCAT($1) AS UNSIGNED), 2, NULL)) OR "
+		"`t`.`a` = CAST(CONCAT($1) AS UNSIGNED) AND `t`.`b``c` <= CAST($2 AS SIGNED)) ORDER BY `t`.`a`, `t`.`b``c` LIMIT $3) AS "
+		"scanned");
+	static const struct {
+		const char *type;
+		size_t members;
+	} types[] = {{"int", 0},
+	             {"enum('')", 1},
+	             {"enum('a')", 1},
+	             {"enum('''','''''')", 2},
+	             {"enum(',','')", 2},
+	             {"enum('a''','b','''c')", 3},
+	             {"enum('\\','(',')')", 3},
+	             {"enum('", 1}};
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		assert_int_equal(mysql_enum_members(types[i].type), types[i].members);
+}
+
 /* A value of each type: as a parameter, out of JSON, as SQL, and its text. */
 static void test_types(void **state) {
 	(void)state;
@@ -241,6 +269,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_range_of_one_column),
 		cmocka_unit_test(test_range_of_three_columns),
+		cmocka_unit_test(test_range_of_an_enum),
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_update),
 		cmocka_unit_test(test_predicates_asked_once),

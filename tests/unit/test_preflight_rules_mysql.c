@@ -171,6 +171,28 @@ static void tables(void **state) {
 	check_all(cases, sizeof cases / sizeof *cases);
 }
 
+/* "enum('','',…)" */
+static const char *enum_of(size_t members) {
+	static char type[4000];
+	size_t length = (size_t)snprintf(type, sizeof type, "\"enum('");
+	for (size_t i = 1; i < members; i++)
+		length += (size_t)snprintf(type + length, sizeof type - length, "','");
+	snprintf(type + length, sizeof type - length, "')\"");
+	return type;
+}
+
+static void enums(void **state) {
+	(void)state;
+	for (size_t members = 1000; members <= 1001; members++) {
+		const struct sample cases[] = {{.path = {"table/columns/6/data_type", "table/columns/6/type"},
+		                                .value = {"\"enum\"", enum_of(members)},
+		                                .key = "c",
+		                                .passes = members == 1000,
+		                                .part = members == 1000 ? NOT_ALONE : "more than 1000 members"}};
+		check_all(cases, 1);
+	}
+}
+
 static void keys(void **state) {
 	(void)state;
 	static const struct sample cases[] = {
@@ -322,6 +344,7 @@ int main(void) {
 		cmocka_unit_test(servers),
 		cmocka_unit_test(tables),
 		cmocka_unit_test(keys),
+		cmocka_unit_test(enums),
 		cmocka_unit_test(side_effects),
 		cmocka_unit_test(conflicts),
 		cmocka_unit_test(shape_of_partitions),
