@@ -71,8 +71,8 @@ SELECT JSON_OBJECT(
 		FROM information_schema./*!80000 INNODB_FOREIGN */ /*M! INNODB_SYS_FOREIGN */ AS f
 		WHERE f.REF_NAME = CONCAT($1, '/', $2) AND f.TYPE & 15 <> 0), '[]'), '$'),
 -- One for each partition, or each part of it, in their order; or the table itself. As in shape_check.sql its number is InnoDB's, which
--- is another behind whatever builds it anew. InnoDB's names are those of files: other characters than letters, digits and _ are written
--- in a way that MySQL 9 lets nobody ask for; a partition that has some has no number (0).
+-- is another behind whatever builds it anew. InnoDB's names are those of files, where other characters than letters, digits and _ are
+-- encoded. MySQL 9 knows no such character set: there a partition whose name has others than the ones below has no number (0).
 	'leaves', JSON_EXTRACT((
 		SELECT CONCAT('[', GROUP_CONCAT(JSON_OBJECT(
 			'schema', l.TABLE_SCHEMA, 'name', l.TABLE_NAME, 'partition', l.part, 'method', l.PARTITION_METHOD,
@@ -82,7 +82,9 @@ SELECT JSON_OBJECT(
 			SELECT p.TABLE_SCHEMA, p.TABLE_NAME, COALESCE(p.SUBPARTITION_NAME, p.PARTITION_NAME) AS part, p.PARTITION_METHOD,
 				p.PARTITION_ORDINAL_POSITION AS place, p.SUBPARTITION_ORDINAL_POSITION AS subplace,
 				COALESCE(p.TABLE_ROWS, 0) AS estimated_rows, COALESCE(p.DATA_LENGTH, 0) AS bytes,
-				LOWER(CONCAT($1, '/', $2, COALESCE(CONCAT('#p#', p.PARTITION_NAME), ''), COALESCE(CONCAT('#sp#', p.SUBPARTITION_NAME), ''))) AS path
+				LOWER(CONCAT($1, '/', $2,
+					COALESCE(CONCAT('#p#', /*M!100600 CONVERT(CAST(CONVERT(p.PARTITION_NAME USING filename) AS BINARY) USING utf8mb4) */ /*!80000 REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(p.PARTITION_NAME, '@', '@0040'), '-', '@002d'), ' ', '@0020'), '.', '@002e'), CHAR(36 USING utf8mb4), '@0024'), '#', '@0023'), '/', '@002f'), ':', '@003a') */), ''),
+					COALESCE(CONCAT('#sp#', /*M!100600 CONVERT(CAST(CONVERT(p.SUBPARTITION_NAME USING filename) AS BINARY) USING utf8mb4) */ /*!80000 REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(p.SUBPARTITION_NAME, '@', '@0040'), '-', '@002d'), ' ', '@0020'), '.', '@002e'), CHAR(36 USING utf8mb4), '@0024'), '#', '@0023'), '/', '@002f'), ':', '@003a') */), ''))) AS path
 			FROM information_schema.PARTITIONS AS p
 			WHERE p.TABLE_SCHEMA = $1 AND p.TABLE_NAME = $2) AS l
 		LEFT JOIN (

@@ -14,12 +14,14 @@ WITH innodb AS (
       FROM /*M!100600 information_schema.innodb_sys_tables */ /*!80000 information_schema.innodb_tables */
      WHERE name LIKE CONCAT(REPLACE(@backfilld_path, '_', '\\_'), '%')
 ), found AS (
-    SELECT CONVERT(COALESCE(p.subpartition_name, p.partition_name, '') USING utf8mb4) COLLATE utf8mb4_bin AS part, i.table_id AS oid
+    SELECT CONVERT(COALESCE(p.subpartition_name, p.partition_name, '') USING utf8mb4) COLLATE utf8mb4_bin AS part, COALESCE(i.table_id, 0) AS oid
       FROM information_schema.partitions AS p
       LEFT JOIN innodb AS i
         ON CAST(LEFT(i.path, CHAR_LENGTH(@backfilld_path)) AS BINARY) = CAST(@backfilld_path AS BINARY)
        AND LOWER(SUBSTRING(i.path, CHAR_LENGTH(@backfilld_path) + 1))
-           = LOWER(CONVERT(CONCAT(COALESCE(CONCAT('#p#', p.partition_name), ''), COALESCE(CONCAT('#sp#', p.subpartition_name), '')) USING utf8mb4))
+           = LOWER(CONVERT(CONCAT(
+                 COALESCE(CONCAT('#p#', /*M!100600 CONVERT(CAST(CONVERT(p.partition_name USING filename) AS BINARY) USING utf8mb4) */ /*!80000 REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(p.partition_name, '@', '@0040'), '-', '@002d'), ' ', '@0020'), '.', '@002e'), CHAR(36 USING utf8mb4), '@0024'), '#', '@0023'), '/', '@002f'), ':', '@003a') */), ''),
+                 COALESCE(CONCAT('#sp#', /*M!100600 CONVERT(CAST(CONVERT(p.subpartition_name USING filename) AS BINARY) USING utf8mb4) */ /*!80000 REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(p.subpartition_name, '@', '@0040'), '-', '@002d'), ' ', '@0020'), '.', '@002e'), CHAR(36 USING utf8mb4), '@0024'), '#', '@0023'), '/', '@002f'), ':', '@003a') */), '')) USING utf8mb4))
              COLLATE utf8mb4_bin
      WHERE p.table_schema = @backfilld_schema AND p.table_name = @backfilld_table
 ), known AS (
