@@ -311,11 +311,29 @@ static bool cannot_collide(const struct jobfile *job, const json_t *into, const 
 	return false;
 }
 
+/* Neither server says what numbers or defaults it gave to the rows of an INSERT … SELECT; MariaDB's RETURNING goes to the client.
+ */
+static bool check_kept_key(const struct jobfile *job, const json_t *into, const json_t *arbiter, struct error *err) {
+	const json_t *columns = json_object_get(arbiter, "columns");
+	for (size_t i = 0; job->keep_old_values && i < json_array_size(columns); i++) {
+		const char *name = fact_text(json_array_get(columns, i), "name");
+		if (maps(job, name))
+			continue;
+		error_set(err, ERROR_DATA,
+		          "rollback.keep_old_values: `columns` doesn't map %s.%s.%s: which rows are inserted could not be kept",
+		          fact_text(into, "schema"), fact_text(into, "name"), name);
+		return error_hint(err, "map it, name another unique key as conflict_key, or say rollback = { keep_old_values = false; }");
+	}
+	return true;
+}
+
 /*
  * ON DUPLICATE KEY goes by whichever unique index is met first, and so would change or leave out a row for the sake of
  * another one than was meant. https://dev.mysql.com/doc/refman/8.4/en/insert-on-duplicate.html
  */
 static bool check_conflicts(const struct jobfile *job, const json_t *into, const json_t *arbiter, struct error *err) {
+	if (!check_kept_key(job, into, arbiter, err))
+		return false;
 	const json_t *indexes = json_object_get(into, "indexes");
 	for (size_t i = 0; job->on_conflict != CONFLICT_ERROR && i < json_array_size(indexes); i++) {
 		const json_t *index = json_array_get(indexes, i);

@@ -62,7 +62,7 @@ struct sample {
 	const char *conflict_key;
 	enum on_conflict on_conflict;
 	bool inserts; /* into `into`, which is described as the table is */
-	bool triggers, cascades, durable;
+	bool triggers, cascades, durable, keeps;
 	const char *part; /* of message, hint or warnings; NULL: passes without a warning */
 	bool passes;
 };
@@ -82,6 +82,7 @@ static bool judge(const struct sample *c, json_t *warnings, struct table_shape *
 	                      .nkey = c->key != NULL,
 	                      .conflict_key = &conflict_key,
 	                      .nconflict_key = c->conflict_key != NULL,
+	                      .keep_old_values = c->keeps,
 	                      .allow_triggers = c->triggers,
 	                      .allow_cascades = c->cascades,
 	                      .durability = c->durable ? DURABILITY_BATCH : DURABILITY_JOB};
@@ -268,6 +269,8 @@ static void conflicts(void **state) {
 		" {\"name\": \"fx_n\", \"btree\": 1, \"columns\": [{\"name\": \"n\", \"prefix\": null}]}]";
 	static const struct sample cases[] = {
 		{.inserts = true, .passes = true},
+		{.inserts = true, .keeps = true, .part = "`columns` doesn't map db.into.tenant"},
+		{.inserts = true, .keeps = true, .column = "c", .conflict_key = "c", .passes = true},
 		{.inserts = true, .on_conflict = CONFLICT_SKIP, .part = "another unique index, fx_c"},
 		{.inserts = true, .on_conflict = CONFLICT_UPDATE, .conflict_key = "c", .part = "another unique index, fx_f"},
 		{.inserts = true, .on_conflict = CONFLICT_SKIP, .conflict_key = "note", .part = "no unique index with exactly"},
