@@ -29,6 +29,7 @@ struct dialect_session {
 struct dialect {
 	const char *name;   /* also the folder's in sql/ */
 	int schema_version; /* of the control tables that this daemon works with */
+	bool looks_first;   /* what an insert skips or updates it looks for before: a duplicate came in between */
 	bool fence_fails;   /* `checkpoint` is refused by the server where its fence does not hold; else it affects no row */
 
 	const struct sqlcheck_grammar *grammar; /* by which a job's fragments are checked */

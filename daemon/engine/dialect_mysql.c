@@ -161,6 +161,7 @@ static char *explain(const char *sql) {
 const struct dialect dialect_mysql = {
 	.name = "mysql",
 	.schema_version = SCHEMA_VERSION,
+	.looks_first = true,
 	.fence_fails = false,
 	.grammar = &sqlcheck_mysql,
 	.control_tables = control_tables,

@@ -554,6 +554,7 @@ static char *explain(const char *sql) {
 const struct dialect dialect_postgres = {
 	.name = "postgres",
 	.schema_version = SCHEMA_VERSION,
+	.looks_first = false,
 	.fence_fails = true,
 	.grammar = &sqlcheck_postgres,
 	.control_tables = control_tables,

@@ -30,6 +30,7 @@ enum engine_error {
 	ENGINE_ERROR_CONTENTION, /* lock time-out, deadlock, serialization failure: roll back, back off, smaller batch */
 	ENGINE_ERROR_TIMEOUT,    /* statement time-out or cancel: roll back, smaller batch */
 	ENGINE_ERROR_DATA,       /* the row's data (SQLSTATE 22…, 23…, P0001) */
+	ENGINE_ERROR_DUPLICATE,  /* the same, of a unique key (MySQL's 1062, where an insert looks first: dialect.h) */
 	ENGINE_ERROR_AMBIGUOUS,  /* 21000: two source rows with one conflict key: never split, pause */
 	ENGINE_ERROR_READ_ONLY,  /* not a primary (any more): hold, reconnect, look for the new one */
 	ENGINE_ERROR_DISK_FULL,  /* 53100: pause at once, never retry */

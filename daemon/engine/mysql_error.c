@@ -57,7 +57,7 @@ static const struct {
 	{1193, ENGINE_ERROR_SCHEMA},                                                                  /* unknown system variable */
 	{1295, ENGINE_ERROR_SCHEMA},                                                                  /* can't be prepared */
 	{1347, ENGINE_ERROR_SCHEMA},                                                                  /* is not a table */
-	{1364, ENGINE_ERROR_DATA},                                                                    /* no default value */
+	{1062, ENGINE_ERROR_DUPLICATE},  {1586, ENGINE_ERROR_DUPLICATE}, {1364, ENGINE_ERROR_DATA},   /* no default value */
 	{1366, ENGINE_ERROR_DATA},                                  /* incorrect value for a column */
 	{1369, ENGINE_ERROR_DATA},                                  /* CHECK OPTION of a view */
 	{1411, ENGINE_ERROR_DATA},                                  /* incorrect value for a function */

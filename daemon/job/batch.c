@@ -175,6 +175,12 @@ static bool is_fenced(const struct transaction_result *result) {
 	       (result->end == TRANSACTION_DECLINED || strcmp(result->sqlstate, fenced_sqlstate) == 0);
 }
 
+/* Somebody inserted a row that the insert was to skip or update, behind its look. */
+static bool is_met_late(const struct batch_request *request, const struct transaction_result *result) {
+	return request->dialect->looks_first && request->job->kind == JOB_INSERT && request->job->on_conflict != CONFLICT_ERROR &&
+	       result->error == ENGINE_ERROR_DUPLICATE && strcmp(result->step, "work") == 0;
+}
+
 static void ended(void *context, const struct transaction_result *result) {
 	struct batch *batch = context;
 	struct batch_result *r = &batch->result;
@@ -190,7 +196,7 @@ static void ended(void *context, const struct transaction_result *result) {
 		r->end = is_fenced(result) ? BATCH_FENCED : BATCH_RACED;
 		break;
 	case TRANSACTION_REFUSED:
-		r->end = is_fenced(result) ? BATCH_FENCED : BATCH_REFUSED;
+		r->end = is_fenced(result) ? BATCH_FENCED : is_met_late(&batch->request, result) ? BATCH_RACED : BATCH_REFUSED;
 		break;
 	case TRANSACTION_LOST:
 	case TRANSACTION_UNKNOWN:

@@ -309,18 +309,21 @@ static void refused(struct job *job, const struct batch_result *result) {
 
 /* The application wrote to the range between our two statements: a smaller batch has less to lose. When it never agrees,
  * something else decides which rows change. */
-static void raced(struct job *job) {
-	static const char why[] = "other rows were changed than those whose old values had been kept";
+static void raced(struct job *job, const struct batch_result *result) {
+	const char *why = result->error == ENGINE_ERROR_DUPLICATE
+	                      ? result->message
+	                      : "other rows were changed than those whose old values had been kept";
 	if (job->tries < TRIES_BEFORE_RACE_PAUSES || (int64_t)job->pace.rows > job->claimed.job->settings.batch.min_rows) {
 		try_again(job, why);
 		return;
 	}
 	char reason[400];
 	text_format(
-		reason, sizeof reason,
-		"%s, %d times; a trigger that leaves rows out, or a `where` that changes its mind? Set rollback.keep_old_values = "
-		"false in a new job if that is meant",
-		why, job->tries);
+		reason, sizeof reason, "%s, %d times; %s", why, job->tries,
+		result->error == ENGINE_ERROR_DUPLICATE
+			? "a trigger that inserts, or a site that always comes first?"
+			: "a trigger that leaves rows out, or a `where` that changes its mind? Set rollback.keep_old_values = false in a new "
+			  "job if that is meant");
 	job->failed++;
 	target_event(job->target, "batch.failed", job->id, "backfilld", reason, NULL);
 	pause_for(job, reason);
@@ -346,7 +349,7 @@ static void batch_done(void *context, const struct batch_result *result) {
 		job->taken = false; /* the link reconnects, and the claim reads the checkpoint */
 		break;
 	case BATCH_RACED:
-		raced(job);
+		raced(job, result);
 		break;
 	case BATCH_REFUSED:
 		refused(job, result);

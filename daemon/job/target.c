@@ -265,6 +265,7 @@ void target_describe_failure(const struct target *target, const struct transacti
 		error_hint(err, "run: backfillctl init %s", name);
 		return;
 	case ENGINE_ERROR_DATA:
+	case ENGINE_ERROR_DUPLICATE:
 	case ENGINE_ERROR_AMBIGUOUS:
 		error_set(err, ERROR_INTERNAL, "target %s: %s", name, result->message);
 		return;

@@ -3,6 +3,8 @@
 import pytest
 
 from jobs import Job
+from server import execute
+from waiting import wait_for
 
 ROWS = 450
 
@@ -49,6 +51,25 @@ def test_where(server, db, daemon, tables):
     shown = daemon.run_job(insert(where="amount <= 1000"))
     assert totals(server, db)[0] == 100
     assert shown["rows"]["scanned"] == ROWS and shown["rows"]["changed"] == 100
+
+
+@pytest.mark.parametrize("how", ["skip", "update"])
+@pytest.mark.parametrize("keep", [False, True], ids=["", "kept"])
+def test_a_row_that_the_site_inserts_while_the_batch_does(server, db, make_daemon, tables, how, keep):
+    """It was not to be seen when the batch looked for the rows that it meets."""
+    daemon = make_daemon().start(failpoints="batch.boundary.done=stop").init()
+    job = insert(on_conflict=how, rollback={"keep_old_values": keep})
+    daemon.submit(job, "--start")
+    daemon.wait_stopped()
+    with server.connect(db, autocommit=False) as site:
+        execute(site, "INSERT INTO totals (order_id, cents, note) VALUES (50, 1, 'theirs')")
+        daemon.sigcont()
+        wait_for(lambda: server.waits_for_lock(db), 10, "the batch to wait")
+        site.commit()
+    daemon.wait_done(job)
+    assert daemon.show(job)["rows"]["conflicted"] == 1
+    assert server.sql(db, "SELECT cents, note FROM totals WHERE order_id = 50") == [(1 if how == "skip" else 50000, "theirs")]
+    assert totals(server, db)[0] == ROWS
 
 
 def test_error_pauses_at_the_conflict(server, db, daemon, tables):
