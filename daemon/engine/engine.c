@@ -33,6 +33,14 @@ const char *engine_value(const struct engine_result *result, int row, int column
 	return rows->value(rows, row, column);
 }
 
+const char *engine_value_named(const struct engine_result *result, int row, const char *column) {
+	const struct engine_rows *rows = result->rows;
+	for (int i = 0; rows != NULL && i < result->ncolumns; i++)
+		if (strcmp(rows->name(rows, i), column) == 0)
+			return engine_value(result, row, i);
+	return NULL;
+}
+
 void engine_execute(struct engine_conn *conn, const char *sql, const char *const *params, size_t nparams, int timeout_ms,
                     engine_result_fn *fn, void *context) {
 	conn->engine->execute(conn, sql, params, nparams, timeout_ms, fn, context);

@@ -53,10 +53,13 @@ struct engine_result {
 /* How to read an engine's rows: what engine_value calls. */
 struct engine_rows {
 	const char *(*value)(const struct engine_rows *rows, int row, int column);
+	const char *(*name)(const struct engine_rows *rows, int column);
 };
 
 /* The value's text, NULL for SQL NULL; valid during the callback. */
 const char *engine_value(const struct engine_result *result, int row, int column);
+/* The same of the column that the server calls so; NULL, too, if there is none. For what is no text of ours. */
+const char *engine_value_named(const struct engine_result *result, int row, const char *column);
 
 /* Exactly once per engine_execute, never before it returns; not after engine_close. */
 typedef void engine_result_fn(void *context, const struct engine_result *result);

@@ -70,14 +70,26 @@ static const char *answer_value(const struct engine_rows *rows, int row, int col
 
 void mysql_answer_clear(struct mysql_answer *answer) {
 	strbuf_free(&answer->bytes);
+	strbuf_free(&answer->names);
 	free(answer->offsets);
 	*answer = (struct mysql_answer){0};
 }
 
-static void begin_rows(struct mysql_answer *answer, unsigned ncolumns) {
-	answer->base.value = answer_value;
+static const char *answer_name(const struct engine_rows *rows, int column) {
+	const char *name = ((const struct mysql_answer *)rows)->names.data;
+	while (column-- > 0)
+		name += strlen(name) + 1;
+	return name;
+}
+
+static void begin_rows(struct mysql_answer *answer, MYSQL_RES *columns) {
+	answer->base = (struct engine_rows){.value = answer_value, .name = answer_name};
 	answer->has_rows = true;
-	answer->ncolumns = (int)ncolumns;
+	answer->ncolumns = (int)mysql_num_fields(columns);
+	for (unsigned i = 0; i < (unsigned)answer->ncolumns; i++) {
+		const char *name = mysql_fetch_field_direct(columns, i)->name;
+		strbuf_add_n(&answer->names, name, strlen(name) + 1);
+	}
 }
 
 static void add_value(struct mysql_answer *answer, const char *bytes, size_t length) {
@@ -169,7 +181,7 @@ static const struct call *query_then(struct mysql_session *s) {
 	s->result = mysql_use_result(s->mysql);
 	if (s->result == NULL)
 		return fail_as_session(s);
-	begin_rows(s->into, mysql_num_fields(s->result));
+	begin_rows(s->into, s->result);
 	return &fetch;
 }
 
@@ -285,7 +297,6 @@ static bool bind_columns(struct mysql_session *s) {
 	autofree MYSQL_BIND *binds = mem_alloc(count * sizeof *binds);
 	free(s->columns);
 	s->columns = mem_alloc(count * sizeof *s->columns);
-	begin_rows(s->into, count);
 	for (unsigned i = 0; i < count; i++)
 		binds[i] = (MYSQL_BIND){.buffer_type = MYSQL_TYPE_STRING,
 		                        .buffer = s->columns[i].bytes,
@@ -295,6 +306,8 @@ static bool bind_columns(struct mysql_session *s) {
 		                        .error = &s->columns[i].is_cut};
 	MYSQL_RES *metadata = mysql_stmt_result_metadata(s->stmt);
 	bool readable = metadata != NULL;
+	if (readable)
+		begin_rows(s->into, metadata);
 	for (unsigned i = 0; readable && i < count; i++)
 		readable = can_read(mysql_fetch_field_direct(metadata, i));
 	mysql_free_result(metadata);

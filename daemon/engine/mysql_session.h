@@ -24,6 +24,7 @@ struct mysql_answer {
 	struct strbuf bytes; /* the values, each with a NUL behind it */
 	size_t *offsets;     /* of each value in there; SIZE_MAX: NULL */
 	size_t noffsets, room;
+	struct strbuf names; /* of the columns, each with a NUL behind it */
 	int64_t affected;
 	unsigned error; /* the server's number, or the library's; 0: done */
 	bool warned;    /* the statement was strict, and done with that warning */

@@ -68,6 +68,10 @@ static const char *rows_value(const struct engine_rows *rows, int row, int colum
 	return PQgetisnull(result, row, column) ? NULL : PQgetvalue(result, row, column);
 }
 
+static const char *rows_name(const struct engine_rows *rows, int column) {
+	return PQfname(((const struct postgres_rows *)rows)->result, column);
+}
+
 static void watch(struct postgres_conn *conn, int events) {
 	if (ev_is_active(&conn->io) && (conn->io.events & (EV_READ | EV_WRITE)) == events)
 		return;
@@ -146,7 +150,7 @@ static int64_t affected_rows(PGresult *result) {
 }
 
 static void fill_done(struct engine_result *done, struct postgres_rows *rows, PGresult *result) {
-	*rows = (struct postgres_rows){.base.value = rows_value, .result = result};
+	*rows = (struct postgres_rows){.base = {.value = rows_value, .name = rows_name}, .result = result};
 	*done = (struct engine_result){.outcome = ENGINE_DONE,
 	                               .message = "",
 	                               .nrows = PQntuples(result),
