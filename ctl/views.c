@@ -412,9 +412,9 @@ static char *reading_text(const json_t *reading, const char *key) {
 }
 
 void view_throttle(const struct view *view, const json_t *readings, struct strbuf *out) {
-	static const struct table_column columns[] = {{"PROBE", false},   {"VALUE", true},  {"LIMIT", true},
-	                                              {"BASELINE", true}, {"AGE", true},    {"SAMPLES", true},
-	                                              {"PRESSURE", true}, {"STATE", false}, {"SOURCE", false}};
+	static const struct table_column columns[] = {{"PROBE", false},  {"VALUE", true},   {"LIMIT", true},    {"BASELINE", true},
+	                                              {"AGE", true},     {"SAMPLES", true}, {"PRESSURE", true}, {"STATE", false},
+	                                              {"SOURCE", false}, {"REASON", false}};
 	if (json_array_size(readings) == 0) {
 		strbuf_add(out, "Nothing is watched: no replica is configured.\n");
 		return;
@@ -434,6 +434,7 @@ void view_throttle(const struct view *view, const json_t *readings, struct strbu
 		table_take(table, pressure >= 0 ? mem_printf("%.2f", pressure) : NULL);
 		table_add(table, state, strcmp(state, "ok") == 0 ? PAINT_GOOD : strcmp(state, "high") == 0 ? PAINT_BAD : PAINT_WARN);
 		table_add(table, view_string(reading, "source"), PAINT_NONE);
+		table_add(table, view_string(reading, "reason"), PAINT_NONE);
 	}
 	table_render(table, out);
 	table_free(table);
