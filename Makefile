@@ -84,6 +84,8 @@ DAEMON_SRC := \
 	daemon/engine/postgres_connect.c \
 	daemon/engine/postgres_error.c \
 	daemon/engine/postgres_prepared.c \
+	daemon/engine/replication_mysql.c \
+	daemon/engine/replication_postgres.c \
 	daemon/engine/rules.c \
 	daemon/engine/rules_mysql.c \
 	daemon/engine/rules_postgres.c \

@@ -192,7 +192,7 @@ MUTANTS = {
                                          ["test_throttle.py::test_a_silent_replica_holds"]),
     "one row for all heartbeats": ([("daemon/throttle/throttle.c", "SLOTS = 4", "SLOTS = 1")],
                                    ["test_throttle.py::test_heartbeats_take_turns_among_a_few_rows"]),
-    "any server is a replica": ([("daemon/throttle/throttle.c", 'standby == NULL || strcmp(standby, "t") != 0', "standby == NULL")],
+    "any server is a replica": ([("daemon/engine/replication_postgres.c", 'standby != NULL && strcmp(standby, "t") == 0', "standby != NULL")],
                                 ["test_throttle.py::test_a_replica_that_is_none_is_blind"]),
     "a delay on purpose is lag": ([(LAG, "mono_us - delay_us", "mono_us - 0 * delay_us")],
                                   ["test_throttle.py::test_a_delay_on_purpose_is_no_lag"]),

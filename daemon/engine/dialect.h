@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/jobfile.h"
 #include "daemon/engine/explain.h"
+#include "daemon/engine/replication.h"
 #include "daemon/engine/rules.h"
 #include "daemon/engine/shape.h"
 
@@ -83,6 +84,7 @@ struct dialect {
 	 * explain_without_seqscan.sql, which leaves it none. */
 	bool plans_again;
 	const struct rules *rules; /* what preflight demands of this kind of server */
+	const struct replication *replication;
 };
 
 extern const struct dialect dialect_postgres, dialect_mysql;

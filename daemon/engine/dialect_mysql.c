@@ -178,4 +178,5 @@ const struct dialect dialect_mysql = {
 	.row_check = row_check_mysql,
 	.plans_again = false,
 	.rules = &rules_mysql,
+	.replication = &replication_mysql,
 };

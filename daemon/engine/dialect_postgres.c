@@ -570,4 +570,5 @@ const struct dialect dialect_postgres = {
 	.judge_plan = explain_postgres_judge,
 	.plans_again = true,
 	.rules = &rules_postgres,
+	.replication = &replication_postgres,
 };

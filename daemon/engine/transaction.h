@@ -51,8 +51,8 @@ typedef void transaction_done_fn(void *context, const struct transaction_result 
 struct transaction;
 
 /*
- * `name` is for failpoints ("batch"); `begin` is the text that opens it (copied), or NULL: then there is one step only,
- * which commits by itself.
+ * `name` is for failpoints ("batch"); `begin` is the text that opens it (copied), or NULL: then each step commits by
+ * itself.
  */
 struct transaction *transaction_new(const char *name, const char *begin);
 /* Frees one that never ran. NULL allowed. */

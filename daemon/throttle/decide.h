@@ -15,7 +15,7 @@ struct reading {
 	char probe[80];  /* "lag:r1" */
 	char source[48]; /* "heartbeat", "pg_stat_replication", … */
 	enum reading_state state;
-	char why[160];     /* why it is unknown: "connection refused" */
+	char why[300];     /* why it is unknown: "connection refused" */
 	double lag_ms;     /* as measured */
 	int64_t at_us;     /* monotonic time of the measurement; 0 = never */
 	int64_t period_us; /* how often a value is due: age counts from the moment the next one was; 0 = from at_us */

@@ -1,7 +1,7 @@
 /*
  * One clock tells the lag: every 100 ms we write our monotonic time to the primary, and every 100 ms we read on each
- * configured replica which of those times has arrived. Where no replica is configured, the primary's own view of its
- * standbys must do (pg_stat_replication, each second), fed by the WAL that the heartbeat makes.
+ * configured replica which of those times has arrived, and whether more of them can. Where no replica is configured, the
+ * primary's own list of those that follow it must do (each second), fed by what the heartbeat writes.
  */
 #include "daemon/throttle/throttle.h"
 
@@ -25,6 +25,10 @@ static const int64_t standbys_every_us = 1000000;
 /* A heartbeat that was not written for so long leaves us blind. */
 static const int64_t write_silence_us = 1000000;
 static const int64_t stranger_pause_us = 1000000;
+/* What is granted meanwhile, some servers tell new connections alone. */
+static const int64_t denied_pause_us = 5000000;
+/* So long after the first heartbeat it is worth telling that none has arrived yet. */
+static const int64_t arrival_silence_us = 5000000;
 enum {
 	SLOTS = 4, /* one row rots under an old snapshot: 13 µs became 602 µs after 40,000 versions */
 	STATEMENT_TIMEOUT_MS = 1000,
@@ -37,8 +41,10 @@ struct replica {
 	char *url; /* NULL: a standby */
 	struct link *link;
 	struct reading reading;
+	struct replica_state state; /* as it says itself; of a configured one */
 	struct lag_standby standby;
-	bool listed; /* a standby: the newest list has it */
+	bool listed;       /* a standby: the newest list has it */
+	int64_t denied_us; /* when we last gave up a connection that may not read */
 };
 
 struct throttle {
@@ -55,10 +61,11 @@ struct throttle {
 	int64_t left_us;    /* when we last gave up a connection that led to another server */
 	int64_t written_us; /* when the newest heartbeat was sent that is known to be committed; 0 = none yet */
 	char write_why[128];
+	char known_as[64]; /* by what replicas know the primary */
 	struct link *primary;
 	struct replica **replicas;
 	size_t nreplicas;
-	bool listed; /* pg_stat_replication was read since the primary was reached */
+	bool listed; /* the primary's list was read since the primary was reached */
 	int64_t listed_us;
 	char list_why[128];
 	int64_t sending_us; /* the clock that the heartbeat on its way carries */
@@ -90,11 +97,15 @@ static void set_known(struct replica *replica, double lag_ms, int64_t now_us) {
 	replica->reading.samples++;
 }
 
+static const char *list_name(const struct throttle *throttle) {
+	return throttle->engine->dialect->replication->list;
+}
+
 static struct replica *replica_new(struct throttle *throttle, const char *name, const char *url) {
 	struct replica *replica = mem_alloc(sizeof *replica);
 	*replica = (struct replica){.throttle = throttle, .name = mem_dup(name), .url = mem_dup(url)};
 	snprintf(replica->reading.probe, sizeof replica->reading.probe, "lag:%s", name);
-	snprintf(replica->reading.source, sizeof replica->reading.source, "%s", url != NULL ? "heartbeat" : "pg_stat_replication");
+	snprintf(replica->reading.source, sizeof replica->reading.source, "%s", url != NULL ? "heartbeat" : list_name(throttle));
 	replica->reading.period_us = url != NULL ? 0 : standbys_every_us;
 	set_waiting(replica);
 	throttle->replicas = mem_resize(throttle->replicas, throttle->nreplicas + 1, sizeof(struct replica *));
@@ -116,31 +127,43 @@ static struct replica *find_replica(const struct throttle *throttle, const char 
 	return NULL;
 }
 
-/* Why a statement did not do its work. Tables that are missing are the one thing that a person must mend. */
+/* Why a statement on the primary did not do its work. Tables that are missing are the one thing that a person must mend. */
 static void explain(const struct throttle *throttle, const struct transaction_result *result, char *why, size_t size) {
-	bool missing = strcmp(result->sqlstate, "42P01") == 0 || strcmp(result->sqlstate, "3F000") == 0;
-	if (missing)
-		text_format(why, size, "control tables missing: run `backfillctl init %s`", throttle->target->name);
+	if (result->error == ENGINE_ERROR_SCHEMA)
+		text_format(why, size, "control tables missing: run `backfillctl init %s`: %s", throttle->target->name, result->message);
 	else
 		text_format(why, size, "%s", result->message);
 }
 
 /* ---- configured replicas: reading the heartbeat ------------------------------------------------------------------ */
 
+static bool state_absorb(void *context, const struct engine_result *result) {
+	struct replica *replica = context;
+	const struct throttle *throttle = replica->throttle;
+	replica->state = throttle->engine->dialect->replication->state(result, throttle->known_as);
+	return true;
+}
+
+/* Proof that the control tables are replicated is a heartbeat that has arrived: without one there is no batch. */
+static void set_not_arrived(struct replica *replica, int64_t now_us) {
+	int64_t silence_us = now_us - replica->throttle->since_us - replica->state.delay_us;
+	set_waiting(replica);
+	if (silence_us > arrival_silence_us)
+		set_unknown(replica, "no heartbeat has arrived for %.0f s: it is far behind, or its replication leaves out backfill.*",
+		            (double)silence_us / 1e6);
+}
+
 static bool heartbeat_absorb(void *context, const struct engine_result *result) {
 	struct replica *replica = context;
-	const char *mono = engine_value(result, 0, 0), *standby = engine_value(result, 0, 1), *delay = engine_value(result, 0, 2);
-	int64_t now_us = clock_monotonic_us();
-	if (standby == NULL || strcmp(standby, "t") != 0) {
-		set_unknown(replica, "%s is not a replica (any more): it is not in recovery", replica->name);
-		return true;
-	}
-	int64_t mono_us = mono != NULL ? strtoll(mono, NULL, 10) : 0;
+	const char *mono = engine_value(result, 0, 0);
+	int64_t now_us = clock_monotonic_us(), mono_us = mono != NULL ? strtoll(mono, NULL, 10) : 0;
 	/* Heartbeats of an earlier use tell how long we were idle, not how far the replica is behind. */
-	if (mono == NULL || mono_us < replica->throttle->since_us)
-		set_waiting(replica);
+	if (!replica->state.replicates)
+		set_unknown(replica, "%s", replica->state.why);
+	else if (mono == NULL || mono_us < replica->throttle->since_us)
+		set_not_arrived(replica, now_us);
 	else
-		set_known(replica, lag_heartbeat_ms(now_us, mono_us, delay != NULL ? strtoll(delay, NULL, 10) : 0), now_us);
+		set_known(replica, lag_heartbeat_ms(now_us, mono_us, replica->state.delay_us), now_us);
 	return true;
 }
 
@@ -148,18 +171,25 @@ static void heartbeat_read_done(void *context, const struct transaction_result *
 	struct replica *replica = context;
 	if (result->end == TRANSACTION_COMMITTED)
 		return;
-	char why[128];
-	explain(replica->throttle, result, why, sizeof why);
-	set_unknown(replica, "%s", why);
+	int64_t now_us = clock_monotonic_us();
+	if (result->error == ENGINE_ERROR_PRIVILEGE && now_us - replica->denied_us > denied_pause_us) {
+		replica->denied_us = now_us;
+		link_reset(replica->link, result->message); /* tells replica_changed */
+	} else if (result->error == ENGINE_ERROR_SCHEMA)
+		set_unknown(replica, "the control tables have not arrived there: %s", result->message);
+	else
+		set_unknown(replica, "%s", result->message);
 }
 
 static void read_heartbeat(struct replica *replica) {
 	struct throttle *throttle = replica->throttle;
 	if (replica->link == NULL || link_conn(replica->link) == NULL || link_busy(replica->link))
 		return;
+	const struct dialect *dialect = throttle->engine->dialect;
 	struct transaction *transaction = transaction_new("heartbeat", NULL);
-	struct statement *statement = transaction_add(
-		transaction, "heartbeat_read", dialect_sql(throttle->engine->dialect, "heartbeat_read"), NULL, heartbeat_absorb);
+	transaction_add(transaction, "replica_state", dialect_sql(dialect, "replica_state"), NULL, state_absorb);
+	struct statement *statement =
+		transaction_add(transaction, "heartbeat_read", dialect_sql(dialect, "heartbeat_read"), NULL, heartbeat_absorb);
 	statement_add_text(statement, throttle->daemon_id);
 	statement_add_text(statement, throttle->instance);
 	link_run(replica->link, transaction, STATEMENT_TIMEOUT_MS, STATEMENT_TIMEOUT_MS, replica, heartbeat_read_done);
@@ -208,10 +238,17 @@ static void heartbeat_write_done(void *context, const struct transaction_result 
 	throttle->write_why[0] = '\0';
 }
 
+static bool write_absorb(void *context, const struct engine_result *result) {
+	struct throttle *throttle = context;
+	const char *known_as = engine_value(result, 0, 0);
+	text_format(throttle->known_as, sizeof throttle->known_as, "%s", known_as != NULL ? known_as : "");
+	return transaction_expect_one(NULL, result);
+}
+
 static void write_heartbeat(struct throttle *throttle) {
 	struct transaction *transaction = transaction_new("heartbeat", NULL);
-	struct statement *statement = transaction_add(
-		transaction, "heartbeat_write", dialect_sql(throttle->engine->dialect, "heartbeat_write"), NULL, transaction_expect_one);
+	struct statement *statement = transaction_add(transaction, "heartbeat_write",
+	                                              dialect_sql(throttle->engine->dialect, "heartbeat_write"), NULL, write_absorb);
 	throttle->sending_us = clock_monotonic_us();
 	statement_add_text(statement, throttle->daemon_id);
 	statement_add_int(statement, throttle->seq % SLOTS);
@@ -244,23 +281,23 @@ static int64_t value_int(const struct engine_result *result, int row, int column
 
 static void set_vanished(struct replica *replica) {
 	replica->listed = false;
-	set_unknown(replica, "vanished from pg_stat_replication; if it is gone for good: throttle.replicas = [\"!%.60s\"]",
-	            replica->name);
+	set_unknown(replica, "vanished from %s; if it is gone for good: throttle.replicas = [\"!%.60s\"]",
+	            list_name(replica->throttle), replica->name);
 }
 
 static void absorb_standby(struct replica *replica, const struct engine_result *result, int row, int64_t now_us) {
 	const char *state = engine_value(result, row, 1);
 	int64_t distance_bytes = value_int(result, row, 3, 0);
 	double lag_ms;
-	if (state != NULL && strcmp(state, "vanished") == 0) {
+	if (strcmp(state, "vanished") == 0) {
 		set_vanished(replica);
 		return;
 	}
 	if (!replica->listed)
 		replica->standby = (struct lag_standby){0};
 	replica->listed = true;
-	if (state == NULL)
-		set_unknown(replica, "the role needs pg_monitor to see it in pg_stat_replication");
+	if (engine_value(result, row, 3) == NULL)
+		set_unknown(replica, "%s", state);
 	else if (strcmp(state, "streaming") != 0) /* replay_lag counts from when WAL was sent: too little here */
 		set_unknown(replica, "%s, %.1f MB behind", state, (double)distance_bytes / 1e6);
 	else if (lag_standby_sample(&replica->standby, value_int(result, row, 2, 0), distance_bytes,
@@ -468,10 +505,10 @@ void throttle_retarget(struct throttle *throttle, const struct config_target *ta
 
 /* ---- what it says ------------------------------------------------------------------------------------------------ */
 
-static struct reading pseudo_reading(const char *name, bool counts, const char *why) {
+static struct reading pseudo_reading(const struct throttle *throttle, const char *name, bool counts, const char *why) {
 	struct reading reading = {.state = READING_UNKNOWN, .counts = counts};
 	snprintf(reading.probe, sizeof reading.probe, "lag%s%s", name != NULL ? ":" : "", name != NULL ? name : "");
-	snprintf(reading.source, sizeof reading.source, "pg_stat_replication");
+	snprintf(reading.source, sizeof reading.source, "%s", list_name(throttle));
 	text_format(reading.why, sizeof reading.why, "%s", why);
 	return reading;
 }
@@ -479,7 +516,7 @@ static struct reading pseudo_reading(const char *name, bool counts, const char *
 /* Every reading as of now, for a job with these settings. At most nreplicas + settings->nreplicas + 1. */
 static size_t collect(const struct throttle *throttle, const struct throttle_settings *settings, int64_t now_us,
                       struct reading *readings) {
-	char why[160];
+	char why[300];
 	bool blind = write_problem(throttle, now_us, why, sizeof why);
 	size_t n = 0;
 	for (size_t i = 0; i < throttle->nreplicas; i++) {
@@ -494,17 +531,20 @@ static size_t collect(const struct throttle *throttle, const struct throttle_set
 	for (size_t i = 0; i < settings->nreplicas; i++) {
 		const char *name = settings->replicas[i];
 		if (name[0] != '!' && find_replica(throttle, name) == NULL)
-			readings[n++] = pseudo_reading(name, true, "throttle.replicas names it, but there is no such replica");
+			readings[n++] = pseudo_reading(throttle, name, true, "throttle.replicas names it, but there is no such replica");
 	}
 	if (throttle->target->nreplicas > 0)
 		return n;
+	bool told = throttle->list_why[0] != '\0';
 	if (blind)
-		readings[n++] = pseudo_reading(NULL, true, why);
+		readings[n++] = pseudo_reading(throttle, NULL, true, why);
 	else if (!throttle->listed)
-		readings[n++] = pseudo_reading(
-			NULL, true, throttle->list_why[0] != '\0' ? throttle->list_why : "waiting for the first list of replicas");
-	else if (throttle->nreplicas == 0)
-		readings[n++] = pseudo_reading(NULL, false, "no replica in pg_stat_replication: nothing to watch");
+		readings[n++] =
+			pseudo_reading(throttle, NULL, true, told ? throttle->list_why : "waiting for the first list of replicas");
+	else if (throttle->nreplicas == 0) {
+		text_format(why, sizeof why, "no replica in %s: nothing to watch", list_name(throttle));
+		readings[n++] = pseudo_reading(throttle, NULL, false, why);
+	}
 	return n;
 }
 

@@ -21,7 +21,7 @@ struct throttle_verdict {
 	double pressure;  /* 1 = at the limit; 0 when nothing is watched or known */
 	double lag_ms;    /* the highest known lag that counts, for the lag guard; 0 when there is none */
 	char probe[80];   /* "lag:r1"; "" when nothing is watched */
-	char reason[256]; /* why held, for a person: "replica lag 3.2 s > 2 s (r1)"; "" when not held */
+	char reason[400]; /* why held, for a person: "replica lag 3.2 s > 2 s (r1)"; "" when not held */
 };
 
 /* `daemon_id` names this daemon's heartbeat rows; `target` must outlive the throttle (throttle_retarget swaps it). */

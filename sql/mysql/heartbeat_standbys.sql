@@ -1,4 +1,4 @@
--- The replicas as the primary sees them: who reads its binary log. How far they are it can't tell: name, state (never 'streaming': lag is
+-- The replicas as the primary sees them: who reads its binary log. How far they are it can't tell: name, why the lag is not known (it is
 -- read on a replica that is configured), and nothing else. Their names are remembered, on the control tables' own server: one that
 -- vanishes while no daemon looks is missing, too. innodb_cmp takes the privilege without which the process list would show us ourselves.
 INSERT INTO backfill.meta (name, value)
@@ -9,7 +9,7 @@ SELECT DISTINCT CONCAT('standby:', LEFT(p.host, CHAR_LENGTH(p.host) - LOCATE(':'
  WHERE p.command IN ('Binlog Dump', 'Binlog Dump GTID') AND (SELECT COUNT(*) FROM information_schema.innodb_cmp) > 0
 ON DUPLICATE KEY UPDATE value = backfill.meta.value;
 SELECT LEFT(p.host, CHAR_LENGTH(p.host) - LOCATE(':', REVERSE(p.host))) AS name,
-       'it is not one of the target''s replicas, so its lag is not known' AS state, NULL, NULL, NULL, p.host AS address, NULL
+       'its lag is told by itself alone: name it in the target''s replicas, or leave it out by throttle.replicas' AS state, NULL, NULL, NULL, p.host AS address, NULL
   FROM information_schema.processlist AS p
  WHERE p.command IN ('Binlog Dump', 'Binlog Dump GTID')
  UNION ALL

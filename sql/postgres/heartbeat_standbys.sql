@@ -1,10 +1,10 @@
--- The physical standbys as the primary sees them: name, state (NULL: hidden from us, which takes pg_monitor), replayed
--- up to, bytes still to replay, replay_lag in µs. pg_receivewal and pg_basebackup replay nothing: their replay_lsn is NULL.
+-- The physical standbys as the primary sees them: name, state, replayed up to, bytes still to replay, replay_lag in µs; without bytes
+-- the state is why its lag is not known. pg_receivewal and pg_basebackup replay nothing: their replay_lsn is NULL.
 -- Their names are remembered, on the control tables' own server: one that vanishes while no daemon looks is missing, too.
 WITH listed AS MATERIALIZED (
     SELECT CASE WHEN r.application_name IN ('', 'walreceiver') AND r.client_addr IS NOT NULL THEN host(r.client_addr)
                 ELSE r.application_name END AS name,
-           r.state, (r.replay_lsn - '0/0'::pg_lsn)::bigint, pg_wal_lsn_diff(pg_current_wal_lsn(), r.replay_lsn)::bigint,
+           coalesce(r.state, 'the role needs pg_monitor to see it in pg_stat_replication'), (r.replay_lsn - '0/0'::pg_lsn)::bigint, pg_wal_lsn_diff(pg_current_wal_lsn(), r.replay_lsn)::bigint,
            (extract(epoch FROM r.replay_lag) * 1000000)::bigint, r.client_addr, r.client_port
       FROM pg_stat_replication r
      WHERE (r.replay_lsn IS NOT NULL OR r.state IS NULL)

@@ -174,6 +174,7 @@ class MySQLServer(Server):
         super().__init__(directory)
         self.engine = "mariadb" if is_mariadb() else "mysql"
         self.dialect = MySQLDialect
+        self._pause = None  # a connection that keeps the replica from writing
 
     def create(self):
         self.primary.initialise()
@@ -202,11 +203,8 @@ class MySQLServer(Server):
         self.sql(self.system, f"GRANT SELECT ON performance_schema.* TO {WORKER}")
 
     def follow_primary(self):
-        way = f"_HOST = '127.0.0.1', {{0}}_PORT = {self.primary.port}, {{0}}_USER = '{REPLICATOR}', {{0}}_CONNECT_RETRY = 1, {{0}}_SSL = 0"
-        if is_mariadb():
-            self.sql(self.system, f"CHANGE MASTER TO MASTER{way}, MASTER_USE_GTID = slave_pos".format("MASTER"), replica=True)
-        else:
-            self.sql(self.system, f"CHANGE REPLICATION SOURCE TO SOURCE{way}, SOURCE_RETRY_COUNT = 0, SOURCE_AUTO_POSITION = 1".format("SOURCE"), replica=True)
+        self.change_replication({"HOST": "'127.0.0.1'", "PORT": self.primary.port, "USER": f"'{REPLICATOR}'", "CONNECT_RETRY": 1, "SSL": 0,
+                                 **({"USE_GTID": "slave_pos"} if is_mariadb() else {"RETRY_COUNT": 0, "AUTO_POSITION": 1})})
         self.sql(self.system, "START REPLICA", replica=True)
 
     # --- connections ---
@@ -315,13 +313,90 @@ class MySQLServer(Server):
         position = self.value(self.system, position)
         assert self.value(self.system, wait, (position, deadline), replica=True) == 0, f"after {deadline} s the replica is not at {position}"
 
+    follower, tells_lag = "127.0.0.1", False  # what the primary calls the replica, and whether it knows how far that is
+
+    def shown_followers(self, role=WORKER):
+        """The role sees who follows the primary: by what the documentation asks for."""
+        return contextlib.nullcontext()
+
     def replay_is_paused(self):
-        return "No" in self.replica_threads()[0].values()
+        return self._pause is not None or self.replica_threads()[0] != {"IO": "Yes", "SQL": "Yes"}
 
     def pause_replay(self):
-        self.sql(self.system, "STOP REPLICA SQL_THREAD", replica=True)
+        """Changes arrive, and wait. Both threads run."""
+        self._pause = self.open(self.system, replica=True)
+        execute(self._pause, "FLUSH TABLES WITH READ LOCK")
 
     def resume_replay(self):
+        pause, self._pause = self._pause, None
+        if pause is not None and self.is_open(pause):
+            pause.close()
+        self.sql(self.system, "START REPLICA", replica=True)
+
+    def stop_replica_thread(self, thread):
+        """IO or SQL."""
+        self.sql(self.system, f"STOP REPLICA {thread}_THREAD", replica=True)
+
+    def change_replication(self, settings, channel=""):
+        """{name without its first word: value}; a channel's own threads are stopped then."""
+        word = "MASTER" if is_mariadb() else "SOURCE"
+        settings = ", ".join(f"{word}_{name} = {value}" for name, value in settings.items())
+        if not channel:
+            self.sql(self.system, "STOP REPLICA", replica=True)
+        self.sql(self.system, f"CHANGE MASTER '{channel}' TO {settings}" if is_mariadb() else
+                 f"CHANGE REPLICATION SOURCE TO {settings} FOR CHANNEL '{channel}'", replica=True)
+
+    def forget_channel(self, channel):
+        self.sql(self.system, f"STOP REPLICA '{channel}'; RESET REPLICA '{channel}' ALL" if is_mariadb() else
+                 f"STOP REPLICA FOR CHANNEL '{channel}'; RESET REPLICA ALL FOR CHANNEL '{channel}'", replica=True)
+
+    @contextlib.contextmanager
+    def writable_replica(self):
+        setting = f"SET GLOBAL {'read_only' if is_mariadb() else 'super_read_only'} ="
+        self.sql(self.system, f"{setting} 0", replica=True)
+        try:
+            yield
+        finally:
+            self.sql(self.system, f"{setting} 1", replica=True)
+
+    @contextlib.contextmanager
+    def left_out_of_replication(self, db):
+        """It is gone afterwards."""
+        self._ignore(db)
+        try:
+            yield
+        finally:
+            self.sql(self.system, f"DROP DATABASE {db}")
+            self.wait_replica_is_current()
+            with self.writable_replica():
+                self.sql(self.system, f"SET sql_log_bin = 0; DROP DATABASE IF EXISTS {db}; SET sql_log_bin = 1", replica=True)
+            self._ignore("")
+
+    def _ignore(self, db):
+        ignore = f"SET GLOBAL replicate_wild_ignore_table = '{db and db + '.%'}'" if is_mariadb() else \
+            f"CHANGE REPLICATION FILTER REPLICATE_WILD_IGNORE_TABLE = ({db and repr(db + '.%')})"
+        self.sql(self.system, f"STOP REPLICA; {ignore}; START REPLICA", replica=True)
+
+    @contextlib.contextmanager
+    def hidden_replica_state(self, role=WORKER):
+        """A word of what the role lacks."""
+        what = "REPLICA MONITOR ON *.*" if is_mariadb() else "SELECT ON performance_schema.*"
+        self.sql(self.system, f"REVOKE {what} FROM {role}")
+        self.wait_replica_is_current()
+        yield "SLAVE MONITOR" if is_mariadb() else "SELECT command denied"
+        self.sql(self.system, f"GRANT {what} TO {role}")
+
+    @contextlib.contextmanager
+    def delayed_replay(self, seconds):
+        """As its administrator wants it."""
+        self._set_delay(seconds)
+        try:
+            yield
+        finally:
+            self._set_delay(0)
+
+    def _set_delay(self, seconds):
+        self.change_replication({"DELAY": seconds})
         self.sql(self.system, "START REPLICA", replica=True)
 
     # --- backends ---

@@ -1,5 +1,6 @@
 """A private PostgreSQL primary with one streaming replica."""
 
+import contextlib
 import os
 import subprocess
 
@@ -161,6 +162,32 @@ timezone = 'UTC'
 
     def resume_replay(self):
         self.sql("postgres", "SELECT pg_wal_replay_resume()", replica=True)
+
+    @contextlib.contextmanager
+    def delayed_replay(self, seconds):
+        """As its administrator wants it."""
+        self._set_delay(seconds)
+        try:
+            yield
+        finally:
+            self._set_delay(0)
+
+    def _set_delay(self, seconds):
+        with open(f"{self.replica.data}/postgresql.auto.conf", "a") as f:
+            f.write(f"recovery_min_apply_delay = '{seconds}s'\n")
+        self.sql("postgres", "SELECT pg_reload_conf()", replica=True)
+        self.wait_replayed("postgres", f"SELECT 1 WHERE current_setting('recovery_min_apply_delay')::interval = '{seconds}s'")
+
+    follower, tells_lag = "walreceiver", True  # what the primary calls the replica, and whether it knows how far that is
+
+    @contextlib.contextmanager
+    def shown_followers(self, role=WORKER):
+        """The role sees who follows the primary."""
+        self.sql("postgres", f"GRANT pg_monitor TO {role}")
+        try:
+            yield
+        finally:
+            self.sql("postgres", f"REVOKE pg_monitor FROM {role}")
 
     # --- backends ---
 

@@ -152,6 +152,7 @@ static struct dialect fake_dialect = {
 	.capture = dialect_capture,
 	.work_kept = dialect_work_kept,
 	.checkpoint = dialect_checkpoint,
+	.replication = &replication_postgres,
 };
 
 static const struct {
