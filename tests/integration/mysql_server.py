@@ -296,7 +296,7 @@ class MySQLServer(Server):
     def replica_threads(self):
         """{"IO": "Yes", "SQL": "Yes"}, and what they died of."""
         with self.connect(self.system, replica=True) as connection, connection.cursor(pymysql.cursors.DictCursor) as cursor:
-            cursor.execute("SHOW REPLICA STATUS")
+            cursor.execute("SHOW REPLICA STATUS" if is_mariadb() else "SHOW REPLICA STATUS FOR CHANNEL ''")
             (status,) = cursor.fetchall()
         return ({thread: next(value for name, value in status.items() if name.endswith(f"_{thread}_Running")) for thread in ("IO", "SQL")},
                 status["Last_IO_Error"] + status["Last_SQL_Error"])
