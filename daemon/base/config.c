@@ -96,7 +96,7 @@ static bool has_prefix(const char *text, const char *prefix) {
 
 static bool check_url(const struct keytable_document *d, config_setting_t *group, const char *key, const char *url,
                       struct error *err) {
-	static const char *const schemes[] = {"postgresql://", "postgres://", "mysql://"};
+	static const char *const schemes[] = {"postgresql://", "postgres://", "mysql://", "mariadb://"};
 	const config_setting_t *setting = keytable_setting(d, group, key);
 	bool ok = url == NULL;
 	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)

@@ -5,15 +5,22 @@
 static const struct engine *const engines[] = {&engine_postgres, &engine_mysql};
 enum { NENGINES = sizeof engines / sizeof *engines };
 
+static bool has_scheme(const struct engine *engine, const char *url) {
+	for (const char *const *scheme = engine->url_schemes; *scheme != NULL; scheme++)
+		if (strncmp(url, *scheme, strlen(*scheme)) == 0)
+			return true;
+	return false;
+}
+
 const struct engine *engine_for_url(const char *url, struct error *err) {
 	for (size_t i = 0; i < NENGINES; i++)
-		if (strncmp(url, engines[i]->url_scheme, strlen(engines[i]->url_scheme)) == 0)
+		if (has_scheme(engines[i], url))
 			return engines[i];
 
 	char known[128] = "";
 	for (size_t i = 0; i < NENGINES; i++) {
 		strncat(known, i > 0 ? ", " : "", sizeof known - strlen(known) - 1);
-		strncat(known, engines[i]->url_scheme, sizeof known - strlen(known) - 1);
+		strncat(known, engines[i]->url_schemes[0], sizeof known - strlen(known) - 1);
 	}
 	/* The URL itself may hold a password; what stands before "://" does not. */
 	const char *end = strstr(url, "://");

@@ -89,8 +89,8 @@ struct engine_connecting;
 
 struct dialect;
 struct engine {
-	const char *name;       /* "postgresql" */
-	const char *url_scheme; /* "postgresql://" */
+	const char *name;           /* "postgresql" */
+	const char *url_schemes[3]; /* "postgresql://"; the first is the one to name; NULL behind the last */
 	const struct dialect *dialect;
 	struct engine_connecting *(*connect)(struct ev_loop *loop, const char *url, const struct engine_connect_options *options,
 	                                     engine_connected_fn *fn, void *context);

@@ -388,7 +388,7 @@ static void cut(struct engine_conn *base) {
 
 const struct engine engine_mysql = {
 	.name = "mysql",
-	.url_scheme = "mysql://",
+	.url_schemes = {"mysql://", "mariadb://"},
 	.dialect = &dialect_mysql,
 	.connect = mysql_engine_connect,
 	.connect_abandon = connecting_abandon,

@@ -1,11 +1,12 @@
 /*
  * mysql_connect.c: how libmariadb makes a connection, in the thread of connecting.h: option files, names, TLS, authentication.
- * Of several hosts the first that lets us in.
+ * Of several hosts the first that takes writes.
  */
 #include "common/mem.h"
 #include "common/strbuf.h"
 #include "common/text.h"
 #include "daemon/engine/connecting.h"
+#include "daemon/engine/dialect.h"
 #include "daemon/engine/mysql.h"
 #include "daemon/engine/mysql_url.h"
 
@@ -155,17 +156,50 @@ static bool can_read_files(const struct mysql_url *url, struct error *err) {
 	return true;
 }
 
+/* As target_session_attrs=read-write does it for libpq: of several hosts only one that takes writes is the primary. */
+static bool takes_writes(MYSQL *mysql, const struct mysql_url *url, struct error *err) {
+	enum { IS_REPLICA = 3 }; /* of status.sql */
+	const char *text = dialect_sql(&dialect_mysql, "status");
+	MYSQL_RES *status = mysql_real_query(mysql, text, strlen(text)) == 0 ? mysql_store_result(mysql) : NULL;
+	MYSQL_ROW row = status != NULL ? mysql_fetch_row(status) : NULL;
+	bool failed = row == NULL, writable = !failed && strcmp(row[IS_REPLICA], "false") == 0;
+	mysql_free_result(status);
+	if (failed)
+		return fail(mysql, url, err);
+	return writable || error_set(err, ERROR_TRY_AGAIN, "it is read only");
+}
+
+static bool try_host(struct brought *brought, const struct plan *plan, const struct mysql_host *host, struct error *err) {
+	const struct mysql_url *url = &plan->url;
+	brought->mysql = mysql_init(NULL);
+	if (connect_to_host(brought->mysql, plan, host, err) && (url->nhosts == 1 || takes_writes(brought->mysql, url, err)))
+		return true;
+	mysql_close(brought->mysql);
+	brought->mysql = NULL;
+	return false;
+}
+
+/* What each of several hosts said; it passes if it may pass with one of them. */
+static void add_error(struct error *all, const struct mysql_host *host, const struct error *err) {
+	struct error before = *all;
+	enum error_code code = before.code == ERROR_TRY_AGAIN ? ERROR_TRY_AGAIN : err->code;
+	error_set(all, code, "%s%s%s: %s", before.message, before.message[0] != '\0' ? "; " : "", host->name, err->message);
+	if (code == ERROR_CONFIG)
+		error_hint(all, "%s", err->hint);
+}
+
 static void *connect_blocking(const void *argument) {
 	const struct plan *plan = argument;
+	const struct mysql_url *url = &plan->url;
 	struct brought *brought = mem_alloc(sizeof *brought);
-	if (!can_read_files(&plan->url, &brought->err))
+	if (!can_read_files(url, &brought->err))
 		return brought;
-	for (size_t i = 0; i < plan->url.nhosts; i++) {
-		brought->mysql = mysql_init(NULL);
-		if (connect_to_host(brought->mysql, plan, &plan->url.hosts[i], &brought->err))
-			break;
-		mysql_close(brought->mysql);
-		brought->mysql = NULL;
+	if (url->nhosts == 1)
+		try_host(brought, plan, &url->hosts[0], &brought->err);
+	for (size_t i = 0; url->nhosts > 1 && i < url->nhosts && brought->mysql == NULL; i++) {
+		struct error err = {0};
+		if (!try_host(brought, plan, &url->hosts[i], &err))
+			add_error(&brought->err, &url->hosts[i], &err);
 	}
 	mysql_thread_end();
 	return brought;

@@ -488,7 +488,7 @@ static void cut(struct engine_conn *base) {
 
 const struct engine engine_postgres = {
 	.name = "postgresql",
-	.url_scheme = "postgresql://",
+	.url_schemes = {"postgresql://", "postgres://"},
 	.dialect = &dialect_postgres,
 	.connect = postgres_connect,
 	.connect_abandon = connecting_abandon,

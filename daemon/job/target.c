@@ -315,9 +315,16 @@ void target_poll(struct target *target) {
 	target_run(target, t, target, poll_ended);
 }
 
-/* For a while an operator may adopt it; but a url that leads to several servers may find the right one again. */
+/* Then each poll begins with a look: a server that was demoted keeps its connections, and answers polls as before. */
+static bool has_several_hosts(const struct target *target) {
+	return strchr(target->config->url, ',') != NULL;
+}
+
+/* For a while an operator may adopt it, or let it be written; but a url that leads to several servers may find the right one. */
 static bool on_stranger(struct target *target) {
-	bool strange = target_foreign_identity(target) != NULL && target->home != NULL && !link_busy(target->link);
+	bool other = target_foreign_identity(target) != NULL && target->home != NULL;
+	bool demoted = target->up && target->looked && target->replica && has_several_hosts(target);
+	bool strange = (other || demoted) && !link_busy(target->link);
 	target->polls = strange ? target->polls + 1 : 0;
 	return target->polls >= POLLS_ON_A_STRANGER;
 }
@@ -326,8 +333,9 @@ static void on_poll(struct ev_loop *loop, ev_timer *timer, int events) {
 	(void)loop, (void)events;
 	struct target *target = timer->data;
 	if (on_stranger(target))
-		link_reset(target->link, "the url has led to another server than before: looking for the former one");
-	else if (target->up && target->looked && (target->tables != TABLES_OK || target->replica))
+		link_reset(target->link, target->replica ? "the server is a replica (read only): looking for the primary"
+		                                         : "the url has led to another server than before: looking for the former one");
+	else if (target->up && target->looked && (target->tables != TABLES_OK || target->replica || has_several_hosts(target)))
 		target_refresh(target);
 	else
 		target_poll(target);

@@ -434,7 +434,7 @@ static const char *fake_peer(const struct engine_conn *base) {
 /* Takes the real one's place in engine_for_url(). */
 const struct engine engine_postgres = {
 	.name = "postgresql",
-	.url_scheme = "postgresql://",
+	.url_schemes = {"postgresql://"},
 	.dialect = &fake_dialect,
 	.connect = fake_connect,
 	.connect_abandon = fake_connect_abandon,

@@ -44,6 +44,23 @@ static void connects_and_says_where(void **state) {
 	end(&s);
 }
 
+static void of_several_hosts_one_that_takes_writes(void **state) {
+	(void)state;
+	struct session s = {0};
+	int dead;
+	close(open_port(&dead));
+	free(ask("set global read_only = 1"));
+	assert_connect_fails(mem_printf("mysql://tester@127.0.0.1:%d,localhost:%d/", dead, server.port), ERROR_TRY_AGAIN,
+	                     "localhost: it is read only");
+	connect_to(&s, mem_printf("mysql://tester@localhost:%d/", server.port)); /* a replica's url has one host */
+	assert_non_null(s.conn);
+	end(&s);
+	free(ask("set global read_only = 0"));
+	connect_to(&s, mem_printf("mariadb://tester@127.0.0.1:%d,localhost:%d/", dead, server.port));
+	assert_non_null(s.conn);
+	end(&s);
+}
+
 static void write_option_file(const char *path, const char *more) {
 	FILE *f = fopen(path, "w");
 	assert_non_null(f);
@@ -405,6 +422,7 @@ int main(void) {
 	begin_tests();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connects_and_says_where),
+		cmocka_unit_test(of_several_hosts_one_that_takes_writes),
 		cmocka_unit_test(option_files_are_read),
 		cmocka_unit_test(connect_failures_say_why_and_whether_to_try_again),
 		cmocka_unit_test(too_many_connections_is_no_fault_of_the_configuration),
