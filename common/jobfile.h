@@ -16,6 +16,7 @@
 enum job_kind { JOB_UPDATE, JOB_INSERT, JOB_STATEMENT };
 enum on_conflict { CONFLICT_ERROR, CONFLICT_SKIP, CONFLICT_UPDATE };
 enum durability { DURABILITY_JOB, DURABILITY_BATCH };
+enum row_image { ROW_IMAGE_SERVER, ROW_IMAGE_FULL, ROW_IMAGE_MINIMAL };
 
 /* column = expression */
 struct assignment {
@@ -66,6 +67,7 @@ struct jobfile {
 	size_t nkey;
 
 	enum durability durability;
+	enum row_image binlog_row_image;
 	bool sweep;
 	bool keep_old_values;
 	bool old_values_null; /* not said, found out: `where` fixes every column of `set` at NULL */

@@ -238,6 +238,14 @@ const struct key jobfile_keys[] = {
      .choices = (const char *const[]){"job", "batch", NULL},
      .doc = "`job`: batches commit asynchronously, the job's states durably; safe, as rows and checkpoint share the commit. "
             "`batch`: every batch waits for the disk and synchronous standbys."},
+	{.name = "binlog_row_image",
+     .type = KEY_CHOICE,
+     .flags = KEY_NEWER,
+     FIELD(binlog_row_image),
+     .fallback = "server",
+     .choices = (const char *const[]){"server", "full", "minimal", NULL},
+     .doc = "MySQL and MariaDB: how much of a row each batch writes to the binary log; `server`: as the server's setting says. "
+            "`minimal` is the key and what changed: consumers of the log may need more. Needs a privilege: docs/mysql.md."},
 	THROTTLE_KEYS(struct jobfile, settings.throttle),
 	GUARD_KEYS(struct jobfile, settings.guards),
 	BOOLEAN("allow_triggers", allow_triggers, 0, "Consent: row triggers of the table fire."),

@@ -25,6 +25,7 @@ struct dialect_session {
 	int64_t statement_timeout_ms;
 	int64_t lock_timeout_ms;
 	bool wait_for_disk; /* durability = "batch" */
+	enum row_image row_image;
 };
 
 struct dialect {

@@ -64,6 +64,8 @@ static char *settings(const struct table_shape *shape, const struct dialect_sess
 		" /*M!100600 , max_statement_time = %" PRId64 ".%03" PRId64
 		", idle_transaction_timeout = %d, idle_readonly_transaction_timeout = %d, idle_write_transaction_timeout = %d */",
 		statement_ms / 1000, statement_ms % 1000, IDLE_IN_TRANSACTION_S, IDLE_IN_TRANSACTION_S, IDLE_IN_TRANSACTION_S);
+	if (session->row_image != ROW_IMAGE_SERVER)
+		strbuf_printf(&b, ", binlog_row_image = %s", session->row_image == ROW_IMAGE_MINIMAL ? "MINIMAL" : "FULL");
 	strbuf_printf(&b, " /*!80000 , max_execution_time = %" PRId64 ", wait_timeout = %d */", statement_ms, IDLE_IN_TRANSACTION_S);
 	return strbuf_take(&b);
 }

@@ -8,8 +8,9 @@
 /* ---- The server ---- */
 
 static bool check_server(const struct jobfile *job, const json_t *server, json_t *warnings, struct error *err) {
-	(void)job;
 	(void)warnings;
+	if (job->binlog_row_image != ROW_IMAGE_SERVER)
+		return error_set(err, ERROR_DATA, "binlog_row_image is for MySQL and MariaDB: PostgreSQL has no binary log");
 	if (!fact_flag(server, "in_recovery") && !fact_flag(server, "read_only"))
 		return true;
 	error_set(err, ERROR_TRY_AGAIN, "the server takes no writes: %s",

@@ -216,6 +216,7 @@ static struct batch_texts *write_texts(const struct batch_request *request) {
 		.statement_timeout_ms = request->statement_timeout_ms,
 		.lock_timeout_ms = request->lock_timeout_ms,
 		.wait_for_disk = request->job->durability == DURABILITY_BATCH,
+		.row_image = request->job->binlog_row_image,
 	};
 	struct batch_texts *texts = mem_alloc(sizeof *texts);
 	*texts = (struct batch_texts){

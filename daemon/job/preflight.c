@@ -158,7 +158,8 @@ static const char *schema_of(const json_t *relation) {
 
 /* Opens a transaction that only looks, with the settings of a batch; what one refused before is rolled back. */
 static void begin(struct preflight *p, const struct table_shape *shape, answer_fn *answer) {
-	const struct dialect_session session = {.statement_timeout_ms = STATEMENT_TIMEOUT_MS, .lock_timeout_ms = LOCK_TIMEOUT_MS};
+	const struct dialect_session session = {
+		.statement_timeout_ms = STATEMENT_TIMEOUT_MS, .lock_timeout_ms = LOCK_TIMEOUT_MS, .row_image = p->job->binlog_row_image};
 	const struct dialect *dialect = p->engine->dialect;
 	autofree char *settings = dialect->settings(shape, &session);
 	autofree char *sql = mem_printf("%s; %s", dialect_sql(dialect, "begin_plan"), settings);

@@ -233,6 +233,9 @@ static void test_settings(void **state) {
 	assert_non_null(strstr(sql, "innodb_lock_wait_timeout = 2, lock_wait_timeout = 2 "));
 	assert_non_null(strstr(sql, "max_statement_time = 1.500,"));
 	expect_part(sql, "max_execution_time = 1500,");
+	assert_null(strstr(sql, "binlog_row_image"));
+	session.row_image = ROW_IMAGE_MINIMAL;
+	expect_part(dialect_mysql.settings(&shape, &session), ", binlog_row_image = MINIMAL ");
 	session.lock_timeout_ms = 10; /* 0 would be MariaDB's "not at all" */
 	expect_part(dialect_mysql.settings(&shape, &session), "innodb_lock_wait_timeout = 1,");
 }
