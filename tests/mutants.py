@@ -187,7 +187,16 @@ MUTANTS = {
     "TLS is not required": ([("daemon/engine/mysql_connect.c", "url->tls >= MYSQL_TLS_REQUIRED && ", "url->tls > MYSQL_TLS_VERIFY_IDENTITY && ")],
                             ["unit/test_engine_mysql"]),
 
+    "MySQL: any host will do": ([("daemon/engine/mysql_connect.c", "url->nhosts == 1 || takes_writes(", "url->nhosts >= 1 || takes_writes(")],
+                                ["unit/test_engine_mysql"]),
+    "MySQL: a stopped thread is no matter": (
+        [("daemon/engine/replication_mysql.c", 'if (strcmp(running, "Yes") == 0)', "if (running != NULL)")], ["unit/test_replication"]),
+    "MySQL: any source is ours": ([("daemon/engine/replication_mysql.c", "if (!known || ", "if (!known || known || ")], ["unit/test_replication"]),
+
     # --- the throttle ---
+    "a replica without a heartbeat has no lag": (
+        [("daemon/throttle/throttle.c", "\t\tset_not_arrived(replica, now_us);", "\t\tset_known(replica, 0 * now_us, now_us), (void)set_not_arrived;")],
+        ["test_throttle.py::test_a_kill_while_held_stays_held"]),
     "no hold when a replica is silent": ([("daemon/throttle/decide.c", "verdict->held = true", "verdict->held = false")],
                                          ["test_throttle.py::test_a_silent_replica_holds"]),
     "one row for all heartbeats": ([("daemon/throttle/throttle.c", "SLOTS = 4", "SLOTS = 1")],

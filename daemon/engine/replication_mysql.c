@@ -43,12 +43,17 @@ static bool thread_runs(const struct engine_result *channels, int row, const cha
 	return false;
 }
 
+/* It is counted in whole seconds, from the whole second of the change to that of the clock: it takes up to one more. */
+static int64_t delay_us(const struct engine_result *channels, int row) {
+	int64_t seconds = strtoll(or_empty(engine_value_named(channels, row, delay_s)), NULL, 10);
+	return seconds > 0 ? (seconds + 1) * 1000000 : 0;
+}
+
 static void add_channel(struct replica_state *s, const struct engine_result *channels, int row) {
 	for (size_t i = 0; s->replicates && i < sizeof threads / sizeof *threads; i++)
 		s->replicates = thread_runs(channels, row, threads[i], s->why, sizeof s->why);
-	int64_t delay_us = strtoll(or_empty(engine_value_named(channels, row, delay_s)), NULL, 10) * 1000000;
-	if (delay_us < s->delay_us)
-		s->delay_us = delay_us;
+	if (delay_us(channels, row) < s->delay_us)
+		s->delay_us = delay_us(channels, row);
 }
 
 static struct replica_state state(const struct engine_result *channels, const char *primary) {

@@ -350,6 +350,21 @@ class MySQLServer(Server):
         self.sql(self.system, f"STOP REPLICA '{channel}'; RESET REPLICA '{channel}' ALL" if is_mariadb() else
                  f"STOP REPLICA FOR CHANNEL '{channel}'; RESET REPLICA ALL FOR CHANNEL '{channel}'", replica=True)
 
+    def grant_row_image(self, role=WORKER):
+        """What a session needs to choose its binlog_row_image."""
+        self.sql(self.system, f"GRANT {'BINLOG ADMIN' if is_mariadb() else 'SESSION_VARIABLES_ADMIN'} ON *.* TO {role}")
+
+    def binlog_bytes(self):
+        return sum(row[1] for row in self.sql(self.system, "SHOW BINARY LOGS"))
+
+    def promote_replica(self):
+        self.sql(self.system, "STOP REPLICA; RESET REPLICA ALL; SET GLOBAL read_only = 0", replica=True)
+
+    def swap(self):
+        """Whatever is asked of the primary from now on is asked of what was the replica."""
+        self.forget_connections()
+        self.primary, self.replica = self.replica, self.primary
+
     @contextlib.contextmanager
     def writable_replica(self):
         setting = f"SET GLOBAL {'read_only' if is_mariadb() else 'super_read_only'} ="
