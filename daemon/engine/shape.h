@@ -49,6 +49,7 @@ struct table_shape {
 	size_t nleaves;
 	int64_t estimated_rows; /* of all leaves */
 	int server_version;     /* as of the last claim, 150020: it may be another after a restart. Not stored */
+	bool time_is_enough;    /* as of the last claim: of the key's mark. Not stored */
 };
 
 json_t *shape_to_json(const struct table_shape *shape);

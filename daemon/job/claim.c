@@ -118,6 +118,7 @@ static bool absorb_shape(void *context, const struct engine_result *r) {
 	claimed->leaves_mark = mem_dup(engine_value(r, 0, 2));
 	claimed->key_mark = mem_dup(engine_value(r, 0, 3));
 	claimed->shape->server_version = (int)strtol(engine_value(r, 0, 4), NULL, 10);
+	claimed->shape->time_is_enough = strcmp(engine_value(r, 0, 5), "true") == 0;
 	return true;
 }
 

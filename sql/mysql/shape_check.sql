@@ -1,7 +1,9 @@
 -- Is the table still what the job was submitted for? One row: what is not (NULL: it is), which leaves came after the freeze
 -- and are none of the job's, and two marks that change with the table: of its leaves, and of the key's columns, as the
--- dialect's checkpoint compares it; and the server's version. What the shape doesn't say is not compared. A leaf's oid is InnoDB's id
--- of the table or partition, which is another behind whatever builds it anew; InnoDB has names as files have them.
+-- dialect's checkpoint compares it; the server's version; and whether the time in the second mark is enough, as no later change can
+-- have the same: on MariaDB it is that of the file with the definition, which every change of it writes anew. What the shape doesn't say is
+-- not compared. A leaf's oid is InnoDB's id of the table or partition, which is another behind whatever builds it anew; InnoDB has names
+-- as files have them.
 -- SET … = (SELECT …) would lock the job's row until the transaction ends, for a sign of life to wait behind and deadlock with. $1 job
 SET @backfilld_shape = NULL, @backfilld_frozen = NULL;
 SELECT shape, round > 0 OR frozen_at IS NOT NULL INTO @backfilld_shape, @backfilld_frozen FROM backfill.job WHERE id = $1;
@@ -62,4 +64,7 @@ SELECT (SELECT CONCAT(@backfilld_schema, '.', @backfilld_table, ': ', what) FROM
        CONCAT_WS(' ', (SELECT create_time FROM information_schema.tables WHERE table_schema = @backfilld_schema AND table_name = @backfilld_table),
                  (SELECT GROUP_CONCAT(CONCAT_WS('/', type_now, collation_now) ORDER BY number SEPARATOR ' ') FROM `key`)),
        CONCAT(SUBSTRING_INDEX(@@version, '.', 1), LPAD(SUBSTRING_INDEX(SUBSTRING_INDEX(@@version, '.', 2), '.', -1), 2, '0'),
-              LPAD(SUBSTRING_INDEX(SUBSTRING_INDEX(@@version, '-', 1), '.', -1), 2, '0'))
+              LPAD(SUBSTRING_INDEX(SUBSTRING_INDEX(@@version, '-', 1), '.', -1), 2, '0')),
+       /*!80000 'false' */
+       /*M!100600 IF((SELECT create_time FROM information_schema.tables WHERE table_schema = @backfilld_schema AND table_name = @backfilld_table)
+                     < NOW() - INTERVAL 10 SECOND, 'true', 'false') */

@@ -1,6 +1,7 @@
 -- Is the table still what the job was submitted for? One row: what is not (NULL: it is), which leaves came after the freeze
 -- and are none of the job's, and two marks that change with the table: of its leaves, and of the key's columns, as the
--- dialect's boundary and count answer it; and the server's version. What the shape doesn't say (an older version stored it) is not compared.
+-- dialect's boundary and count answer it; the server's version; and whether the second mark's time is enough,
+-- which has none here. What the shape doesn't say (an older version stored it) is not compared.
 -- search_path must be pg_catalog for the first column, as in describe.sql. $1 job
 WITH job AS (
     SELECT id, shape, round > 0 OR frozen_at IS NOT NULL AS frozen FROM backfill.job WHERE id = $1
@@ -68,4 +69,5 @@ SELECT (SELECT thing || ' ' || what FROM changes WHERE what IS NOT NULL ORDER BY
          WHERE frozen AND NOT EXISTS (SELECT FROM known WHERE known.schema = found.schema AND known.name = found.name)),
        (SELECT string_agg(oid::text, ' ' ORDER BY oid) FROM found),
        (SELECT string_agg(concat_ws('/', atttypid, atttypmod, attcollation), ' ' ORDER BY number) FROM key),
-       current_setting('server_version_num')
+       current_setting('server_version_num'),
+       'false'

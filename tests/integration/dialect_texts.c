@@ -50,9 +50,11 @@ int main(int argc, char **argv) {
 	job->old_values_null = sqlcheck_old_values_null(dialect_mysql.grammar, job);
 	const struct shape_leaf *leaf = &shape->leaves[atoi(argv[3])];
 	struct dialect_session session = {.statement_timeout_ms = 2500, .lock_timeout_ms = 900};
-	json_t *all =
-		json_pack("{s:o, s:o, s:o, s:o}", "first", texts(job, shape, leaf, false), "next", texts(job, shape, leaf, true),
-	              "settings", text(dialect_mysql.settings(shape, &session)), "checkpoint", text(dialect_mysql.checkpoint(shape)));
+	json_t *checkpoint = text(dialect_mysql.checkpoint(shape));
+	shape->time_is_enough = true;
+	json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:o}", "first", texts(job, shape, leaf, false), "next",
+	                        texts(job, shape, leaf, true), "settings", text(dialect_mysql.settings(shape, &session)),
+	                        "checkpoint", checkpoint, "checkpoint_by_time", text(dialect_mysql.checkpoint(shape)));
 	json_dumpf(all, stdout, 0);
 	json_decref(all);
 	jobfile_free(job);

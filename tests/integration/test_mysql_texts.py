@@ -236,6 +236,38 @@ def test_a_stop_is_seen_by_everyone(t, job):
     assert job.run(30) == [90, 90, 0]
 
 
+def test_of_a_table_made_long_ago_the_time_is_enough(t, job):
+    enough = "true" if "MariaDB" in t.value("SELECT VERSION()") else "false"
+    own = job.own
+    assert own.run("shape_check", job.id).rows[0][5] == "false"  # it was made just now
+    own.session.query("SET timestamp = UNIX_TIMESTAMP() + 60")
+    assert own.run("shape_check", job.id).rows[0][5] == enough
+    own.session.query("SET timestamp = DEFAULT")
+
+
+@pytest.mark.engine("mariadb")
+@pytest.mark.parametrize("change", [
+    "ALTER TABLE k MODIFY id INT UNSIGNED NOT NULL",
+    "ALTER TABLE k ADD COLUMN later INT, ALGORITHM = INSTANT",
+    "CREATE TABLE other LIKE k; RENAME TABLE k TO former, other TO k",
+])
+def test_a_change_of_the_definition_fences_by_its_time(t, job, change):
+    def batch():
+        own, texts = job.own, job.texts(0)
+        own.run("begin")
+        own.session.run(texts["settings"])
+        own.session.run(texts["first"]["work"], "9")
+        done = own.session.run(texts["checkpoint_by_time"], job.id, 1, job.epoch, 0, '["9"]', 10, 10, 0, "false", 0, DATABASE, "k", job.key_mark, None)
+        own.run("rollback")
+        return done.affected
+    assert batch() == 1
+    until(lambda: t.value(f"SELECT NOW() > create_time + INTERVAL 1 SECOND FROM information_schema.tables "
+                          f"WHERE table_schema = '{DATABASE}' AND table_name = 'k'") == "1")
+    for statement in change.split("; "):
+        t.session.query(statement)
+    assert batch() == 0
+
+
 def test_a_batch_at_its_checkpoint_and_a_change_of_state_are_put_in_order(server, t, job):
     own, texts = job.own, job.texts(0)
     own.run("begin")

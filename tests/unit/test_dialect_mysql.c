@@ -221,6 +221,10 @@ static void test_checkpoint(void **state) {
 	char *sql = dialect_mysql.checkpoint(&shape);
 	assert_non_null(strstr(sql, "AND batch_id = CAST($4 AS SIGNED) AND NOT stopped"));
 	expect_part(sql, "FIELD(column_name, 'a', 'b`c')");
+	shape.time_is_enough = true;
+	sql = dialect_mysql.checkpoint(&shape);
+	assert_null(strstr(sql, "information_schema.columns"));
+	expect_part(sql, " = LEFT($13, 19)");
 }
 
 static void test_settings(void **state) {
