@@ -19,6 +19,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* The whole of a piece was a comment that this server passes over. */
+enum { EMPTY_QUERY = 1065 };
+
 /* One engine_statement: its text in pieces, and what they have given so far. */
 struct question {
 	struct mysql_text text;
@@ -36,6 +39,7 @@ struct mysql_conn {
 	ev_io io;                      /* runs whenever the session lives and is not at work itself */
 	ev_timer timer;                /* busy: the answer's deadline, or 0 s to tell what is known already */
 	ev_timer turn;                 /* the session goes on when others have had their turn */
+	bool mariadb;                  /* the server says so */
 	bool busy;
 	bool ended; /* busy, and nothing more is asked */
 	struct question *questions;
@@ -58,9 +62,9 @@ static struct mysql_conn *from_base(struct engine_conn *conn) {
 
 /* --- questions --- */
 
-static void question_set(struct question *question, const struct engine_statement *s) {
+static void question_set(struct question *question, const struct engine_statement *s, bool mariadb) {
 	const char *why_not = NULL;
-	if (!mysql_text_split(s->sql, s->nparams, &question->text, &why_not))
+	if (!mysql_text_split(s->sql, s->nparams, mariadb, &question->text, &why_not))
 		question->why_not = why_not;
 	question->params = mem_alloc(s->nparams * sizeof *question->params);
 	question->nparams = s->nparams;
@@ -226,6 +230,8 @@ static bool take_answer(struct mysql_conn *conn) {
 		mysql_answer_clear(&answer);
 		return false;
 	}
+	if (answer.error == EMPTY_QUERY)
+		mysql_answer_clear(&answer);
 	bool done = answer.error == 0;
 	absorb(&conn->questions[conn->current].answer, &answer);
 	conn->piece++;
@@ -296,7 +302,7 @@ static void start(struct mysql_conn *conn, const struct engine_statement *statem
 	conn->count = count;
 	conn->current = conn->piece = 0;
 	for (size_t i = 0; i < count; i++)
-		question_set(&conn->questions[i], &statements[i]);
+		question_set(&conn->questions[i], &statements[i], conn->mariadb);
 	rest(conn);
 	conn->ended = conn->session == NULL || !find_piece(conn); /* lost, and the caller has not closed it yet */
 	if (!conn->ended)
@@ -358,6 +364,7 @@ struct engine_conn *mysql_conn_new(struct ev_loop *loop, MYSQL *mysql) {
 	conn->base.engine = &engine_mysql;
 	conn->loop = loop;
 	conn->backend_pid = (int64_t)mysql_thread_id(mysql);
+	conn->mariadb = mariadb_connection(mysql);
 	set_peer(conn, mysql);
 	conn->session = mysql_session_new(mysql);
 	ev_io_init(&conn->io, socket_ready, mysql_session_socket(conn->session), EV_READ);

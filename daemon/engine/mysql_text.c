@@ -8,6 +8,7 @@
 #include <string.h>
 
 struct splitter {
+	bool mariadb;
 	struct mysql_text text;
 	struct strbuf sql; /* of the piece at hand */
 	size_t *order;
@@ -62,9 +63,13 @@ static size_t value_number(const char *p, char before, const char **end) {
 	return is_name(*digit) ? 0 : number;
 }
 
-/* What some servers execute, and others pass over: of that no value can be a part, nor an end. */
-static bool is_executed(const char *comment) {
-	return strncmp(comment, "/*!", 3) == 0 || strncmp(comment, "/*M!", 4) == 0;
+/* What some servers execute, and others pass over: of that no value can be a part, nor an end. MariaDB passes over the versions
+ * from 50700 to 99999. https://mariadb.com/kb/en/comment-syntax/ */
+static bool is_executed(const char *comment, bool mariadb) {
+	if (strncmp(comment, "/*!", 3) != 0)
+		return strncmp(comment, "/*M!", 4) == 0;
+	unsigned long version = strtoul(comment + 3, NULL, 10);
+	return !mariadb || version < 50700 || version > 99999;
 }
 
 static void end_piece(struct splitter *s) {
@@ -98,7 +103,7 @@ static void add_value(struct splitter *s, size_t number, size_t nparams) {
 static const char *step(struct splitter *s, const char *p, char before, size_t nparams) {
 	const char *end = skip_comment(p);
 	if (end > p) {
-		add(s, p, end, is_executed(p));
+		add(s, p, end, is_executed(p, s->mariadb));
 		return end;
 	}
 	size_t number = value_number(p, before, &end);
@@ -117,8 +122,8 @@ static const char *step(struct splitter *s, const char *p, char before, size_t n
 	return end;
 }
 
-bool mysql_text_split(const char *sql, size_t nparams, struct mysql_text *text, const char **why) {
-	struct splitter s = {0};
+bool mysql_text_split(const char *sql, size_t nparams, bool mariadb, struct mysql_text *text, const char **why) {
+	struct splitter s = {.mariadb = mariadb};
 	char before = ' ';
 	for (const char *p = sql; *p != '\0' && s.why == NULL;) {
 		p = step(&s, p, before, nparams);

@@ -21,8 +21,9 @@ struct mysql_text {
 	size_t count;
 };
 
-/* False, and what is wrong with it: it names a value that there is none of, or has a ? of its own. */
-bool mysql_text_split(const char *sql, size_t nparams, struct mysql_text *text, const char **why);
+/* False, and what is wrong with it: it names a value that there is none of, or has a ? of its own. mariadb: that is the server,
+ * to which a comment that only MySQL executes says nothing. */
+bool mysql_text_split(const char *sql, size_t nparams, bool mariadb, struct mysql_text *text, const char **why);
 void mysql_text_clear(struct mysql_text *text);
 
 #endif

@@ -1,4 +1,2 @@
--- A transaction that works on the table. The isolation level is said before it, for it alone: SET SESSION inside a transaction
--- means the next one. https://dev.mysql.com/doc/refman/8.0/en/set-transaction.html
-SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+-- A transaction that works on the table: READ COMMITTED, which control_begin.sql has said for the session.
 START TRANSACTION READ WRITE

@@ -1,5 +1,6 @@
--- Opens a transaction on the control tables.
-SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+-- Opens a transaction on the control tables. The isolation level holds for what follows in the session, too: begin.sql relies on that,
+-- as every session that works on a table begins with a claim.
+SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
 START TRANSACTION READ WRITE;
 SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION',
     time_zone = '+00:00', character_set_client = utf8mb4, character_set_results = utf8mb4, collation_connection = utf8mb4_general_ci,

@@ -1,3 +1,3 @@
 -- The same as commit.sql for one that failed, or only looked.
 ROLLBACK AND NO CHAIN NO RELEASE;
-/*!80000 SET SESSION wait_timeout = DEFAULT */ /*M!100600 DO 0 */
+/*!80000 SET SESSION wait_timeout = DEFAULT */

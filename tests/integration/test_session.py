@@ -117,3 +117,18 @@ def test_batches_need_no_disk_but_claims_and_states_do(pg, db, odd_role, daemon)
     wait_for(lambda: daemon.state(job) == "completed", 5, "the end")
     assert dict(pg.sql(db, "SELECT what, string_agg(DISTINCT setting, ' ') FROM public.durability GROUP BY what")) == {
         "running": "on", "paused": "on", "completed": "on", "claim": "on", "batch": "off"}
+
+
+@pytest.mark.engine("mariadb", "mysql")
+def test_every_batch_is_read_committed(server, db, daemon):
+    """A claim says so for the session, and what is connected again begins with one. The servers' own level is REPEATABLE READ."""
+    level = "@@tx_isolation" if server.engine == "mariadb" else "@@transaction_isolation"
+    create_counted_table(server, db, 1000)
+    server.sql(db, f"CREATE TRIGGER see BEFORE UPDATE ON public.t FOR EACH ROW SET new.note = {level}")
+    job = increment(allow_triggers=True, batch={"rows": 100, "max_rows": 100, "delay": "100ms"})
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 2)
+    server.terminate_backends_of(db)
+    daemon.wait_done(job)
+    assert_exactly_once(server, db, 1000)
+    assert server.sql(db, "SELECT note, count(*) FROM public.t GROUP BY note") == [("READ-COMMITTED", 1000)]

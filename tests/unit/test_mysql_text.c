@@ -24,20 +24,25 @@ static char *show(const struct mysql_text *text) {
 	return strbuf_take(&out);
 }
 
-static void assert_split(const char *sql, const char *expected) {
+static void assert_split_for(bool mariadb, const char *sql, const char *expected) {
 	struct mysql_text text;
 	const char *why = NULL;
-	if (!mysql_text_split(sql, 12, &text, &why))
+	if (!mysql_text_split(sql, 12, mariadb, &text, &why))
 		fail_msg("%s: %s", sql, why);
 	autofree char *shown = show(&text);
 	mysql_text_clear(&text);
 	assert_string_equal(shown, expected);
 }
 
+static void assert_split(const char *sql, const char *expected) {
+	assert_split_for(false, sql, expected);
+	assert_split_for(true, sql, expected);
+}
+
 static void assert_refused(const char *sql, size_t nparams, const char *words) {
 	struct mysql_text text;
 	const char *why = NULL;
-	assert_false(mysql_text_split(sql, nparams, &text, &why));
+	assert_false(mysql_text_split(sql, nparams, false, &text, &why));
 	assert_non_null(strstr(why, words));
 }
 
@@ -57,6 +62,16 @@ static void statements_end_at_semicolons(void **state) {
 	assert_split("select 1 --", "select 1 --");
 	assert_split("select 4 / 2 * 1; x", "select 4 / 2 * 1| x");
 	assert_split("/*!50000 set a = 1 */; /*M! set b = 1; */; /*+ no hint alone */", "/*!50000 set a = 1 */| /*M! set b = 1; */");
+}
+
+static void what_the_server_passes_over_says_nothing(void **state) {
+	(void)state;
+	static const char sql[] =
+		"a; /*!80000 b */; /*!50699 c */; /*!100000 d */; /*!50700 e */; /*!99999 f */; /*! g */; /*M!80000 h */";
+	assert_split_for(false, sql,
+	                 "a| /*!80000 b */| /*!50699 c */| /*!100000 d */| /*!50700 e */| /*!99999 f */| /*! g */| /*M!80000 h */");
+	assert_split_for(true, sql, "a| /*!50699 c */| /*!100000 d */| /*! g */| /*M!80000 h */");
+	assert_split("a /*!80000 b */", "a /*!80000 b */");
 }
 
 static void values_are_numbered(void **state) {
@@ -108,9 +123,9 @@ static void what_does_not_fit_is_refused(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(statements_end_at_semicolons),     cmocka_unit_test(values_are_numbered),
-		cmocka_unit_test(quotes_end_where_the_server_says), cmocka_unit_test(names_have_dollars),
-		cmocka_unit_test(what_does_not_fit_is_refused),
+		cmocka_unit_test(statements_end_at_semicolons), cmocka_unit_test(what_the_server_passes_over_says_nothing),
+		cmocka_unit_test(values_are_numbered),          cmocka_unit_test(quotes_end_where_the_server_says),
+		cmocka_unit_test(names_have_dollars),           cmocka_unit_test(what_does_not_fit_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
