@@ -333,7 +333,7 @@ static void real_errors_have_their_class(void **state) {
 	assert_refused(&s, "begin; select * from t where id = 1 for update nowait", ENGINE_ERROR_CONTENTION, "HY000");
 	execute(&s, "rollback");
 	execute(&other, "rollback");
-	assert_refused(&s, "insert into t values (1, 1)", ENGINE_ERROR_DATA, "23000");
+	assert_refused(&s, "insert into t values (1, 1)", ENGINE_ERROR_DUPLICATE, "23000");
 	assert_non_null(strstr(s.message, "Duplicate entry '1' for key"));
 	assert_non_null(strstr(s.message, "(1062)"));
 	assert_refused(&s, "update t set n = 1000", ENGINE_ERROR_DATA, sql_server.mariadb ? "23000" : "HY000");

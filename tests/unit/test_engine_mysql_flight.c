@@ -26,7 +26,7 @@ static void a_flight_ends_with_its_first_error(void **state) {
 	                                          with("insert into t values (21, 21), ($1, 1)", (const char *const[]){"1"}),
 	                                          once("insert into t values (22, 22)"), once("commit")};
 	fly(&s, flight, 5, "done: done: refused:23000");
-	assert_int_equal(s.result.error, ENGINE_ERROR_DATA);
+	assert_int_equal(s.result.error, ENGINE_ERROR_DUPLICATE);
 	execute(&s, "select group_concat(id) from t where id >= 20"); /* the statement is undone, the transaction is still there */
 	assert_done(&s, "20");
 	execute(&s, "rollback; select count(*) from t");
