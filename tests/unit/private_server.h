@@ -94,6 +94,7 @@ static void make_certificate(const char *name, const char *key, const char *cert
 /* With the signal for a quick shutdown; setpriv became the server by exec. */
 static int end_server(int quick) {
 	if (server.pid > 0) {
+		kill(server.pid, SIGCONT); /* a test that failed may have left it stopped */
 		kill(server.pid, quick);
 		waitpid(server.pid, NULL, 0);
 	}
