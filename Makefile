@@ -246,7 +246,7 @@ mutants: ## take each remedy out of a copy of the source: the tests must fail
 	/usr/bin/python3 tests/mutants.py
 
 .PHONY: soak
-soak: ## the crash campaigns whole, long; their result goes into docs/reliability.md
+soak: ## the crash campaigns whole, long; their result goes into docs/reliability.md; ENGINE=mariadb chooses the server
 	tests/soak.sh
 
 .PHONY: coverage

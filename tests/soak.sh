@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # soak.sh: `make soak`. The crash campaigns whole, whatever other test knows BACKFILLD_SOAK, and the simulations with many more
 # worlds; not sanitised, as time counts. Each result is a line of build/soak/results.jsonl, and the last of each campaign a row
-# of docs/reliability.md. SEED=n replays; ONLY=EXPRESSION (of pytest -k) runs a piece; JOBS servers work at a time.
+# of docs/reliability.md. ENGINE is the server, as suite.sh has it; SEED=n replays; ONLY=EXPRESSION (of pytest -k) runs a piece;
+# JOBS servers work at a time.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 exec </dev/null
@@ -26,7 +27,7 @@ if [ -z "${ONLY:-}" ]; then
 	simulate sim_pace 50000 null
 fi
 make -s VARIANT=failpoint FAILPOINTS=1 starve || exit 1
-mapfile -t files < <(grep -lE 'BACKFILLD_SOAK|^from starve import' tests/integration/test_*.py)
-/usr/bin/python3 -m pytest "${files[@]}" -q -n "${JOBS:-2}" -p no:cacheprovider ${ONLY:+-k "$ONLY"} || failed=1
+export TESTS && TESTS=$(grep -lE 'BACKFILLD_SOAK|^from starve import' tests/integration/test_*.py | tr '\n' ' ')
+tests/suite.sh "${ENGINE:-postgresql}" --dist load ${ONLY:+-k "$ONLY"} || failed=1
 /usr/bin/python3 tests/soak_table.py "$BACKFILLD_SOAK_RESULTS" docs/reliability.md || failed=1
 exit "$failed"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # suite.sh SERVER [PYTEST-ARGUMENT…]: the integration tests on one server, with the programs of BACKFILLD_BUILD. SERVER is an engine,
 # postgresql or mariadb, for what is installed, or an engine and a version of it, as postgresql-18 or mysql-9; what Debian 12
-# does not have is fetched. Leaves SERVER.xml and SERVER.version in build/test.
+# does not have is fetched. TESTS chooses files. Leaves SERVER.xml and SERVER.version in build/test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +10,7 @@ shift
 engine=${server%%-*} out=build/test
 case $server in
 postgresql | mariadb | postgresql-15 | mariadb-10.11) bin= ;; # Debian 12's
+mysql) bin=$(tests/servers/fetch.sh mysql-9) ;;
 *) bin=$(tests/servers/fetch.sh "$server") ;;
 esac
 case $engine in
@@ -21,5 +22,6 @@ esac
 mkdir -p "$out"
 rm -f "$out/$server".{xml,version}
 "$program" --version | grep -oE '[0-9]+\.[0-9.]+' | head -n 1 >"$out/$server.version"
-exec /usr/bin/python3 -m pytest tests/integration -q --engine "$engine" -n "${JOBS:-2}" --dist loadfile -p no:cacheprovider \
+read -ra tests <<<"${TESTS:-tests/integration}"
+exec /usr/bin/python3 -m pytest "${tests[@]}" -q --engine "$engine" -n "${JOBS:-2}" --dist loadfile -p no:cacheprovider \
 	--junitxml="$out/$server.xml" "$@" </dev/null

@@ -231,7 +231,7 @@ class MySQLServer(Server):
         return connection.thread_id()
 
     def version_text(self):
-        """15.14 on PostgreSQL; here: MariaDB 10.11.14, MySQL 9.7.0."""
+        """MariaDB 10.11.14, MySQL 9.7.0."""
         number = re.match(r"[0-9.]+", self.value(self.system, "SELECT version()"))[0]
         return f"{'MariaDB' if is_mariadb() else 'MySQL'} {number}"
 

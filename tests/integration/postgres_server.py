@@ -113,7 +113,7 @@ timezone = 'UTC'
         return self.value("postgres", "SELECT current_setting('server_version_num')::int")
 
     def version_text(self):
-        return self.value("postgres", "SHOW server_version")
+        return "PostgreSQL " + self.value("postgres", "SHOW server_version").split()[0]
 
     # --- databases ---
 
