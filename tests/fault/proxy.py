@@ -1,5 +1,6 @@
-"""A TCP proxy between a client and PostgreSQL that fails by instruction. It knows a connection by the application_name of its
-startup packet, and strikes it after an exact number of bytes, counted from a chosen message of the client's."""
+"""A TCP proxy between a client and PostgreSQL or MySQL that fails by instruction. It knows a connection by the application_name of its
+startup packet, or the program_name of its first one, and strikes it after an exact number of bytes, counted from a chosen message of
+the client's."""
 
 import asyncio
 import collections
@@ -14,6 +15,7 @@ RESET, FIN, SILENCE, HALF_CLOSE = "reset", "fin", "silence", "half-close"
 EXECUTE, SYNC = b"E", b"S"
 SYNC_SIZE = 5
 CONNECT = b"\0application_name\0"  # a marker that only the startup packet holds
+PROGRAM = b"\x0cprogram_name"  # MySQL's, as long as it says
 ENCRYPTION_REQUESTS = (80877103, 80877104)
 START_DEADLINE = 10
 LINGER_NOT = struct.pack("ii", 1, 0)  # close() sends RST
@@ -92,6 +94,19 @@ class Connection:
         self.ended.add(direction)
 
     async def _upward(self):
+        await (self._upward_mysql if self.proxy.engine != "postgresql" else self._upward_postgres)()
+
+    async def _upward_mysql(self):
+        """https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html"""
+        while True:
+            head = await self.readers[UP].readexactly(4)
+            packet = head + await self.readers[UP].readexactly(int.from_bytes(head[:3], "little"))
+            _, found, rest = packet.partition(PROGRAM)
+            if found and not self.application:
+                self.application = rest[1:1 + rest[0]].decode()
+            await self._message(packet)
+
+    async def _upward_postgres(self):
         reader, code = self.readers[UP], ENCRYPTION_REQUESTS[0]
         while code in ENCRYPTION_REQUESTS:
             head = await reader.readexactly(8)
@@ -179,8 +194,8 @@ class Connection:
 class Proxy:
     """Forwards to the server's port on this host, in a thread of its own. Everything public may be called from the test."""
 
-    def __init__(self, server_port):
-        self.server_port = server_port
+    def __init__(self, server_port, engine="postgresql"):
+        self.server_port, self.engine = server_port, engine
         self.port = None
         self.errors = []
         self.manner = (math.inf, None)
@@ -219,9 +234,9 @@ class Proxy:
             del self._connections[connection]
 
     def url(self, url):
-        """The same database as `url` says, through here."""
-        assert f":{self.server_port}/" in url, url
-        return url.replace(f":{self.server_port}/", f":{self.port}/")
+        """The same database as `url` says, through here; in clear, to be read."""
+        assert f":{self.server_port}/" in url and "?" not in url, url
+        return url.replace(f":{self.server_port}/", f":{self.port}/") + ("" if self.engine == "postgresql" else "?ssl_mode=disabled")
 
     def watch(self, application, exchange):
         """Several for one application happen one after the other."""
@@ -239,6 +254,14 @@ class Proxy:
             for connection in self._connections:
                 if application in (None, connection.application):
                     connection.gate.clear()
+        self._do(shut)
+
+    def hang_up(self):
+        """All connections end; new ones are accepted and get no answer."""
+        def shut():
+            self._open = False
+            for connection in self._connections:
+                connection.close(reset=True)
         self._do(shut)
 
     def heal(self):

@@ -98,12 +98,12 @@ def db(server):
 
 
 @pytest.fixture
-def make_proxy():
+def make_proxy(server):
     """A function that makes proxies in front of a server's port."""
     made = []
 
     def make(port):
-        made.append(Proxy(port))
+        made.append(Proxy(port, server.engine))
         return made[-1]
     yield make
     for proxy in made:

@@ -79,6 +79,12 @@ def kinds_of(what):
     return EACH_KIND if what in ("batch", "ahead") else EACH_JOB_KIND
 
 
+def at(what, kind):
+    """A kind may carry a mark."""
+    kind = pytest.param(kind) if isinstance(kind, str) else kind
+    return pytest.param(what, *kind.values, marks=kind.marks)
+
+
 @pytest.mark.parametrize("kind", [*KINDS][:-1] + [STATEMENT])
 def test_the_steps_are_those_of_the_program(server, db, daemon, kind):
     """A new one would not be killed at otherwise."""
@@ -113,7 +119,7 @@ def test_the_steps_are_those_of_the_program(server, db, daemon, kind):
     assert traced(WORK, lambda: daemon.ctl("start", job, check=0), "complete") == set(campaign.points(*WORK))
 
 
-@pytest.mark.parametrize("what, kind", [(what, kind) for what in ACTS for kind in kinds_of(what)])
+@pytest.mark.parametrize("what, kind", [at(what, kind) for what in ACTS for kind in kinds_of(what)])
 def test_killed_at_every_failpoint(server, db, daemon, what, kind):
     campaign = Campaign(server, db, daemon, f"kill -9 at each failpoint: {what}", kind)
     daemon.kill9()

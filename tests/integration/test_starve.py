@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import resource
-import signal
 import socket
 import subprocess
 import threading
@@ -77,8 +76,8 @@ def test_check_config(make_daemon, starve):
         sweep_command(starve, faults, command, ("memory", "descriptors"), 100)
 
 
-def test_backfillctl(pg, db, daemon, starve):
-    create_counted_table(pg, db, ROWS)
+def test_backfillctl(server, db, daemon, starve):
+    create_counted_table(server, db, ROWS)
     job = increment(allow_triggers=True)
     daemon.submit(job)
     path = job.write(daemon.directory)
@@ -151,9 +150,9 @@ def test_start(starved_daemon, starve, kind):
                 assert daemon.terminate() == 0
 
 
-def start_table(pg, db):
+def start_table(server, db):
     """As create_counted_table leaves it."""
-    pg.sql(db, f"TRUNCATE public.t, public.audit; INSERT INTO public.t (id) SELECT generate_series(1, {ROWS})")
+    server.sql(db, f"DELETE FROM public.t; DELETE FROM public.audit; INSERT INTO public.t (id) SELECT i FROM {server.dialect.series(1, ROWS)}")
 
 
 def state_of(daemon, job):
@@ -172,14 +171,14 @@ def bring_on(daemon, job, path):
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 @pytest.mark.parametrize("kind, sample", [("memory", 5), ("descriptors", 2), ("network_down", 3), ("network_busy", 2), ("threads", 1)])
-def test_job(pg, db, starved_daemon, starve, kind, sample, shard):
+def test_job(server, db, starved_daemon, starve, kind, sample, shard):
     daemon = starved_daemon
-    create_counted_table(pg, db, ROWS)
+    create_counted_table(server, db, ROWS)
     with campaign(f"refused in a job: {kind}", shard, SHARDS) as faults:
         starve.count(kind)
         daemon.run_job(increment(allow_triggers=True))
         for first, last in faults.refusals("job", kind, starve.calls, sample):
-            start_table(pg, db)
+            start_table(server, db)
             job = increment(allow_triggers=True)
             path = job.write(daemon.directory)
             starve.refuse(kind, first, last)
@@ -197,13 +196,13 @@ def test_job(pg, db, starved_daemon, starve, kind, sample, shard):
             submit.join(20)
             assert not submit.is_alive(), daemon.log()
             wait_for(lambda: bring_on(daemon, job, path), 30, daemon.log)
-            assert_exactly_once(pg, db, ROWS)
+            assert_exactly_once(server, db, ROWS)
 
 
 # --- the disk is full ---
 
 
-def test_a_full_disk_stops_no_job(pg, db, starved_daemon, starve):
+def test_a_full_disk_stops_no_job(server, db, starved_daemon, starve):
     """Neither the log nor the state directory takes a byte."""
     daemon = starved_daemon
     assert daemon.terminate() == 0
@@ -212,10 +211,10 @@ def test_a_full_disk_stops_no_job(pg, db, starved_daemon, starve):
     daemon.log_path = log
     daemon.wait_up()
     starve.refuse("disk_full", 1, FOREVER)
-    create_counted_table(pg, db, ROWS)
+    create_counted_table(server, db, ROWS)
     job = increment(allow_triggers=True)
     daemon.run_job(job)
-    assert_exactly_once(pg, db, ROWS)
+    assert_exactly_once(server, db, ROWS)
     error = daemon.ctl_error("stop", check=75)
     assert daemon.stop_file in error["message"] and "No space left" in error["message"]
     starve.stop()
@@ -266,9 +265,9 @@ def crowd(daemon, size):
     return clients
 
 
-def test_a_crowd_that_takes_every_descriptor(pg, db, daemon):
+def test_a_crowd_that_takes_every_descriptor(server, db, daemon):
     """The job goes on, the processor has peace, and whoever comes when they have left is served."""
-    create_counted_table(pg, db, 20000)
+    create_counted_table(server, db, 20000)
     job = increment(allow_triggers=True, batch={"delay": "20ms"})
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 3)
@@ -287,7 +286,7 @@ def test_a_crowd_that_takes_every_descriptor(pg, db, daemon):
     wait_for(lambda: answers(daemon), 10, "an answer")
     daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=5000", check=0)
     daemon.wait_done(job)
-    assert_exactly_once(pg, db, 20000)
+    assert_exactly_once(server, db, 20000)
 
 
 # --- the wall clock is set ---
@@ -295,39 +294,40 @@ def test_a_crowd_that_takes_every_descriptor(pg, db, daemon):
 HOUR = 3600
 
 
-@pytest.fixture
-def clock_job(pg, db, starved_daemon):
-    create_counted_table(pg, db, 20000)
+def begun(server, db, daemon):
+    """A job that has done some of its work."""
+    create_counted_table(server, db, 20000)
     job = increment(allow_triggers=True, batch={"delay": "20ms"}, throttle={"max_lag": "500ms"})
-    starved_daemon.submit(job, "--start")
-    starved_daemon.wait_batches(job, 3)
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 3)
     return job
 
 
-def finish(pg, db, daemon, job):
+def finish(server, db, daemon, job):
     wait_for(lambda: daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=5000").code == 0, 10, "the target to be up")
     daemon.wait_done(job)
-    assert_exactly_once(pg, db, 20000)
+    assert_exactly_once(server, db, 20000)
 
 
-def test_another_time_changes_nothing(pg, db, starved_daemon, starve, clock_job):
-    daemon, job = starved_daemon, clock_job
-    ownership = pg.sql(db, "SELECT owner, epoch FROM backfill.job")
+def test_another_time_changes_nothing(server, db, starved_daemon, starve):
+    daemon = starved_daemon
+    job = begun(server, db, daemon)
+    ownership = server.sql(db, "SELECT owner, epoch FROM backfill.job")
     for step in (HOUR, -HOUR, 0):
         starve.step_clock(step)
         daemon.wait_batches(job, daemon.batches(job) + 5, deadline=5)
         readings = {one["probe"]: one for one in daemon.ctl_json("throttle", job.id)}
         assert 0 <= readings["lag:r1"]["value"] < 0.5 and readings["lag:r1"]["age_ms"] < 5000, readings
-    assert pg.sql(db, "SELECT owner, epoch FROM backfill.job") == ownership
-    pg.pause_replay()
+    assert server.sql(db, "SELECT owner, epoch FROM backfill.job") == ownership
+    server.pause_replay()
     wait_for(lambda: daemon.show(job)["throttle"]["held"], 10, "a hold")
     for step in (HOUR, -HOUR):
         done = daemon.batches(job)
         starve.step_clock(step)
         holds_for(lambda: daemon.batches(job) <= done + 1, 0.5, "no batch while held")
         assert daemon.show(job)["throttle"]["held"]
-    pg.resume_replay()
-    finish(pg, db, daemon, job)
+    server.resume_replay()
+    finish(server, db, daemon, job)
     assert 0 < daemon.show(job)["seconds"]["held"] < 60
     assert "no connection" not in daemon.log()
 
@@ -340,30 +340,29 @@ def ask(daemon, method, **params):
     return client
 
 
-def test_patience_with_a_server_that_does_not_answer_is_not_an_hour(pg, db, starved_daemon, starve, clock_job):
-    """The connections end, and nobody accepts new ones: commands await the first try."""
-    daemon, job = starved_daemon, clock_job
-    backends = [pid for pid, in pg.sql(db, "SELECT pid FROM pg_stat_activity WHERE usename = 'backfill' AND datname = current_database()")]
-    os.kill(pg.primary.pid(), signal.SIGSTOP)
-    try:
-        for pid in backends:
-            os.kill(pid, signal.SIGTERM)
-        wait_for(lambda: "target main: no connection" in daemon.log(), 10, "the daemon to notice")
-        client = ask(daemon, "job.show", job=job.id)
-        starve.step_clock(-HOUR)
-        assert client.answer()["error"]["data"]["exit"] == 75
-        client.close()
-    finally:
-        os.kill(pg.primary.pid(), signal.SIGCONT)
-    finish(pg, db, daemon, job)
+def test_patience_with_a_server_that_does_not_answer_is_not_an_hour(server, db, make_daemon, make_proxy, starve):
+    """The connections end, and new ones get no answer: commands await the first try."""
+    proxy = make_proxy(server.primary.port)
+    daemon = make_daemon(target={"url": proxy.url(server.url(db, tcp=True))})
+    daemon.program, daemon.env = starved("backfilld"), starve.env
+    daemon.start().init()
+    job = begun(server, db, daemon)
+    proxy.hang_up()
+    wait_for(lambda: "target main: no connection" in daemon.log(), 10, "the daemon to notice")
+    client = ask(daemon, "job.show", job=job.id)
+    starve.step_clock(-HOUR)
+    assert client.answer()["error"]["data"]["exit"] == 75
+    client.close()
+    proxy.heal()
+    finish(server, db, daemon, job)
 
 
 @pytest.mark.parametrize("step", [HOUR, -HOUR])
-def test_a_step_between_two_statements(pg, db, starved_daemon, starve, step):
+def test_a_step_between_two_statements(server, db, starved_daemon, starve, step):
     """Set back, the daemon must not give the answer up before it can come; set forward, not wait an hour longer."""
     daemon = starved_daemon
     assert daemon.terminate() == 0
-    create_counted_table(pg, db, 20000)
+    create_counted_table(server, db, 20000)
     daemon.env = {**starve.env, "BACKFILLD_FAILPOINTS": "batch.checkpoint.before=stop@5"}
     daemon.start()
     job = increment(allow_triggers=True, batch={"delay": "20ms"})
@@ -371,10 +370,10 @@ def test_a_step_between_two_statements(pg, db, starved_daemon, starve, step):
     wait_for(lambda: daemon.process_state() == "T", 20, "the failpoint")
     starve.step_clock(step)
     if step > 0:
-        pg.primary.freeze()
+        server.primary.freeze()
     daemon.sigcont()
     if step > 0:
         wait_for(lambda: "no answer within" in daemon.log(), 20, daemon.log)
-        pg.primary.unfreeze()
-    finish(pg, db, daemon, job)
+        server.primary.unfreeze()
+    finish(server, db, daemon, job)
     assert step > 0 or "no answer" not in daemon.log()
