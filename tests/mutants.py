@@ -1,11 +1,13 @@
 """`make mutants`: takes each remedy out of a copy of the source, one at a time, builds that, and runs the tests that are there for
 it: they must fail, and pass on the copy as it is. One that survives is a hole in the tests. Arguments choose mutants by a part of their
-names."""
+names. pytest's tests run on PostgreSQL, unless their names begin with another engine: mariadb:test_…"""
 
 import os
 import subprocess
 import sys
 import tempfile
+
+import mutants_mysql
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DIALECT, ERRORS = "daemon/engine/dialect_postgres.c", "daemon/engine/postgres_error.c"
@@ -13,6 +15,7 @@ JOB, BATCH, PREFLIGHT, RULES = "daemon/job/job.c", "daemon/job/batch.c", "daemon
 RULES_POSTGRES = "daemon/engine/rules_postgres.c"
 BEGIN, CHECKPOINT, LAG = "sql/postgres/begin.sql", "sql/postgres/checkpoint.sql", "daemon/throttle/lag.c"
 VARIANT = "build/failpoint"
+ENGINES = ("postgresql", "mariadb")  # the first is that of tests which name none
 BOUNDARY_END = """add_range(&b, shape, NULL, has_after);
 	strbuf_add(&b, " ORDER BY ");
 	add_key_list(&b, shape, "");
@@ -259,6 +262,7 @@ MUTANTS = {
         ("33 bits", "if (!is_long && (value > INT32_MAX || value < INT32_MIN))", "if (false && is_long && value > 0)"),
         ("deep nesting", "if (++s->depth > KEYTABLE_MAX_DEPTH)", "if (++s->depth > 1000000)"),
         ("long texts", "if (s->end - s->at > KEYTABLE_MAX_BYTES)", "if (false)"))},
+    **mutants_mysql.MUTANTS,
 }
 
 
@@ -267,12 +271,17 @@ def run(command, tree, **variables):
                           stderr=subprocess.STDOUT, text=True)
 
 
+def engine_and_name(test):
+    engine, found, name = test.partition(":")
+    return (engine, name) if found and engine in ENGINES else (ENGINES[0], test)
+
+
 def programs_of(tests):
     return [test for test in tests if test.startswith(("unit/", "sim/"))]
 
 
 def build(tree, programs):
-    made = run(["make", "-s", "-j2", "VARIANT=failpoint", "FAILPOINTS=1", "all", *(f"{VARIANT}/tests/{name}" for name in programs)], tree)
+    made = run(["make", "-s", "-j2", "VARIANT=failpoint", "FAILPOINTS=1", "all", f"{VARIANT}/tests/dialect_texts", *(f"{VARIANT}/tests/{name}" for name in programs)], tree)
     assert made.returncode == 0, made.stdout[-3000:]
 
 
@@ -282,8 +291,13 @@ def tests_pass(tree, tests):
         return False
     if any(run([os.path.join(tree, "tests", name)], tree).returncode != 0 for name in tests if name.startswith("lint/")):
         return False
-    names = [test if not test.startswith("test_") else f"tests/integration/{test}" for test in tests if "/" not in test]
-    return not names or run(["/usr/bin/python3", "-m", "pytest", *names, "-q", "-x", "-p", "no:cacheprovider"], tree,
+    return all(pytest_passes(tree, engine, tests) for engine in ENGINES)
+
+
+def pytest_passes(tree, engine, tests):
+    names = [test for on, test in map(engine_and_name, tests) if on == engine and "/" not in test]
+    names = [test if not test.startswith("test_") else f"tests/integration/{test}" for test in names]
+    return not names or run(["/usr/bin/python3", "-m", "pytest", *names, "-q", "-x", "-p", "no:cacheprovider", "--engine", engine], tree,
                             BACKFILLD_BUILD=os.path.join(tree, VARIANT)).returncode == 0
 
 

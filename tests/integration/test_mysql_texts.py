@@ -445,6 +445,9 @@ def test_settings_are_this_servers_alone(t, job):
         assert session.run("SELECT @@max_statement_time, @@idle_transaction_timeout, @@idle_write_transaction_timeout").rows == [["2.500000", "2", "2"]]
     else:
         assert session.run("SELECT @@max_execution_time, @@wait_timeout").rows == [["2500", "2"]]
+    assert session.run("SELECT SUM(n) FROM k").rows == [["0"]]
+    t.session.query("UPDATE k SET n = 1 WHERE id = 100")
+    assert session.run("SELECT SUM(n) FROM k").rows == [["1"]]  # READ COMMITTED
     job.own.run("commit")
     assert int(session.run("SELECT @@wait_timeout").rows[0][0]) > 2
 

@@ -55,7 +55,7 @@ for name, (edits, tests) in mutants.MUTANTS.items():
                 bad.append(f"mutant {name!r}: {path} has no {old!r} any more")
     for test in tests:
         if "::" in test:
-            check_test(name, test)
+            check_test(name, mutants.engine_and_name(test)[1])
 if rows < 50:
     bad.append(f"docs/traps.md has {rows} rows only: is it read at all?")
 print("\n".join(bad))
