@@ -22,7 +22,7 @@ MUTANTS = {f"MySQL: {name}": it for name, it in {
     "the fence is not looked at": ([("daemon/job/batch.c", "return transaction_expect_one(context, result);", "return true;")], FENCED),
     ">= for > behind the checkpoint": (
         [(KEY, 'mysql_add_comparison(b, shape, leaf, ">", &parameter);', 'mysql_add_comparison(b, shape, leaf, ">=", &parameter);')],
-        on_mariadb("test_update.py", "test_mysql_texts.py::test_every_row_once")),
+        on_mariadb("test_update.py::test_every_row_once", "test_mysql_texts.py::test_every_row_once")),
     "no wait for older writers": ([(SQL + "round_wait.sql", "WHERE open.id <> CONNECTION_ID()", "WHERE false")],
                                   on_mariadb("test_mysql_texts.py::test_a_round_waits_for_older_writers")),
     "a statement that has no transaction yet is not waited for": (

@@ -14,7 +14,7 @@ from waiting import wait_for
 
 KILLS_A_POINT = int(os.environ.get("BACKFILLD_SOAK_KILLS", "20"))  # for each kind, as all of these
 LOSSES_A_POINT = 4
-RANDOM_KILLS = 60
+RANDOM_KILLS = 75
 CRASHES = 5
 STALLS = 5
 POINTS_A_LIFE = 25  # failpoint.c arms 32 at most
