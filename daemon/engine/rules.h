@@ -28,8 +28,8 @@ bool rules_writes_column(const struct rules_write *write, const char *name);
 struct rules {
 	/* The server takes writes (if not: ERROR_TRY_AGAIN), and such work as the job's is safe there. */
 	bool (*check_server)(const struct jobfile *job, const json_t *server, json_t *warnings, struct error *err);
-	/* What may help when a table that was named without its schema is not found. */
-	const char *unqualified_hint;
+	/* What may help when a table is not found, and when it was named without its schema; and when the server is a replica. */
+	const char *missing_hint, *unqualified_hint, *replica_hint;
 	/* A relation whose rows are read or written. */
 	bool (*check_relation)(const json_t *relation, json_t *warnings, struct error *err);
 	/* The worked table as a whole: its partitions and children. */

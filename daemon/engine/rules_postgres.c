@@ -202,6 +202,7 @@ static bool check_conflicts(const struct jobfile *job, const json_t *into, const
 const struct rules rules_postgres = {
 	.check_server = check_server,
 	.unqualified_hint = "name the schema too, or see the role's search_path",
+	.replica_hint = "let its url lead to the primary, e.g. with target_session_attrs=read-write",
 	.check_relation = check_relation,
 	.check_family = check_family,
 	.check_written = check_written,

@@ -83,6 +83,8 @@ bool preflight_rules_server(const struct jobfile *job, const struct rules *rules
 		error_hint(err, "there is %s", fact_text(server, "similar"));
 	else if (job->schema == NULL)
 		error_hint(err, "%s", rules->unqualified_hint);
+	else if (rules->missing_hint != NULL)
+		error_hint(err, "%s", rules->missing_hint);
 	return false;
 }
 

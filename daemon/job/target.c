@@ -228,12 +228,13 @@ bool target_ready(const struct target *target, struct error *err) {
 		          target->why[0] != '\0' ? target->why : "still connecting");
 		return error_hint(err, "check its url and the server; the daemon keeps trying");
 	}
+	if (target->replica && (target->tables == TABLES_OK || target->tables == TABLES_FOREIGN)) {
+		error_set(err, ERROR_TRY_AGAIN, "target %s: the server is a replica (read only)", name);
+		return error_hint(err, "%s", target->engine->dialect->rules->replica_hint);
+	}
 	switch (target->tables) {
 	case TABLES_OK:
-		if (!target->replica)
-			return true;
-		error_set(err, ERROR_TRY_AGAIN, "target %s: the server is a replica (read only)", name);
-		return error_hint(err, "let its url lead to the primary, e.g. with target_session_attrs=read-write");
+		return true;
 	case TABLES_MISSING:
 		error_set(err, ERROR_CONFIG, "target %s has no control tables", name);
 		return error_hint(err, "run: backfillctl init %s", name);

@@ -25,6 +25,12 @@ class PostgresDialect:
             $$ BEGIN {statement}; RETURN NULL; END $$;
             CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION public.{name}()"""
 
+    refused_password = "password authentication failed"
+    granted_control_tables = "backfill.job"  # which of them a GRANT of the worker's is on
+    refused_privilege = "permission denied for table job"
+
+    leads_to_primary = "read-write"  # how a url is told not to lead to a replica
+
     quiet = "SET session_replication_role = replica"  # a session whose changes those triggers are not to see
 
     @staticmethod
@@ -125,6 +131,12 @@ class MySQLDialect:
     def after(event, table, condition, statement):
         name = f"after_{event}_{table.replace('.', '_')}".lower()
         return f"CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW IF @quiet IS NULL AND ({condition}) THEN {statement}; END IF"
+
+    refused_password = "Access denied for user 'guarded'"
+    granted_control_tables = "backfill.*"
+    refused_privilege = "command denied to user 'backfill'"
+
+    leads_to_primary = "read_only"  # what a replica has
 
     quiet = "SET @quiet = 1"
 

@@ -167,7 +167,7 @@ class MySQLInstance(Instance):
 
 
 class MySQLServer(Server):
-    superuser, system = SUPERUSER, "mysql"
+    superuser, system, url_scheme = SUPERUSER, "mysql", "mysql://"
     Instance, Error = MySQLInstance, pymysql.Error
 
     def __init__(self, directory):
@@ -283,6 +283,15 @@ class MySQLServer(Server):
         if tables:
             with self.connect(db) as connection:
                 execute(connection, f"ANALYZE TABLE {', '.join(tables)}")
+
+    @contextlib.contextmanager
+    def guarded_role(self, name, password):
+        """A role whose password is asked for."""
+        self.sql(self.system, f"CREATE USER {name} IDENTIFIED BY '{password}'")
+        try:
+            yield
+        finally:
+            self.sql(self.system, f"DROP USER {name}")
 
     def grant_on_all_tables(self, db, privileges, role=WORKER):
         self.sql(db, f"GRANT {privileges} ON {db}.* TO {role}")

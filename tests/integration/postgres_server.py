@@ -45,6 +45,7 @@ class PostgresInstance(Instance):
 
 class PostgresServer(Server):
     engine, dialect, superuser, system = "postgresql", PostgresDialect, SUPERUSER, "postgres"
+    url_scheme = "postgresql://"
     Instance, Error = PostgresInstance, psycopg2.Error
 
     def create(self):
@@ -138,6 +139,25 @@ timezone = 'UTC'
     def analyze(self, db, *tables):
         """All of them, if none is named."""
         self.sql(db, f"ANALYZE {', '.join(tables)}")
+
+    @contextlib.contextmanager
+    def guarded_role(self, name, password):
+        """A role whose password is asked for, over TCP."""
+        path = os.path.join(self.primary.data, "pg_hba.conf")
+        with open(path) as f:
+            trusting = f.read()
+
+        def rewrite(text):
+            with open(path, "w") as f:
+                f.write(text)
+            run([pg_program("pg_ctl"), "-D", self.primary.data, "reload"])
+        self.sql("postgres", f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+        rewrite(f"host all {name} 127.0.0.1/32 scram-sha-256\n" + trusting)
+        try:
+            yield
+        finally:
+            rewrite(trusting)
+            self.sql("postgres", f"DROP ROLE {name}")
 
     def grant_on_all_tables(self, db, privileges, role=WORKER):
         self.sql(db, f"GRANT {privileges} ON ALL TABLES IN SCHEMA public TO {role}")

@@ -87,7 +87,7 @@ class Instance:
 
 class Server:
     """Primary and replica. Connections that `sql` uses are kept for each thread, role and database. An engine's own has:
-    engine, superuser, system (the database that is always there), Error (what its connections raise), Instance,
+    engine, url_scheme, superuser, system (the database that is always there), Error (what its connections raise), Instance,
     create, url, open, is_open, is_gone, create_database, drop_database, and what asks the server about itself."""
 
     def __init__(self, directory):

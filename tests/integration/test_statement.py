@@ -1,4 +1,4 @@
-"""kind = statement: one statement with {range}."""
+"""kind = statement: one statement with {range}. Where no parser can prove what that bounds, it is refused."""
 
 import pytest
 
@@ -85,3 +85,18 @@ def test_statements_that_would_not_be_exact_are_refused(pg, db, daemon, tables, 
     error = daemon.ctl_error("submit", statement(sql).write(daemon.directory), check=65)
     assert error["message"]
     assert daemon.ctl_json("list") == []
+
+
+@pytest.mark.engine("mariadb", "mysql")
+@pytest.mark.parametrize("sql, keys", [
+    ("UPDATE public.t SET n = n + 1 WHERE {range}", {}),
+    ("INSERT INTO public.copy SELECT id FROM public.t WHERE {range}", {}),
+    ("DELETE FROM public.t WHERE {range}", {"allow_delete": True}),
+])
+def test_without_a_parser_a_statement_is_refused(server, db, daemon, sql, keys):
+    server.sql(db, "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); CREATE TABLE copy (id int); INSERT INTO t (id) VALUES (1)")
+    server.grant_on_all_tables(db, "ALL")
+    error = daemon.ctl_error("submit", statement(sql, **keys).write(daemon.directory), "--start", check=65)
+    assert "not on MySQL and MariaDB" in error["message"] and '"update" or "insert"' in error["hint"], error
+    assert daemon.ctl_json("list") == []
+    assert list(server.sql(db, "SELECT n, (SELECT count(*) FROM copy) FROM t")) == [(0, 0)]
