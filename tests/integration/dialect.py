@@ -39,6 +39,45 @@ class PostgresDialect:
         return f"""CREATE FUNCTION agree() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
             CREATE TRIGGER agree BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION agree()"""
 
+    errors = {"disk full": "53100", "data": "22000"}
+
+    @staticmethod
+    def failing(table, error, at):
+        """A trigger that fails at that id, with one of `errors` and the text "made to fail"; what `tries` says counts it, which no
+        roll-back takes back."""
+        return f"""CREATE SEQUENCE tries; GRANT USAGE ON SEQUENCE tries TO backfill;
+            CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF new.id = {at} THEN
+                    PERFORM nextval('public.tries');
+                    RAISE EXCEPTION 'made to fail' USING ERRCODE = '{PostgresDialect.errors[error]}';
+                END IF;
+                RETURN new;
+            END $$;
+            CREATE TRIGGER fail BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION fail()"""
+
+    tries = "SELECT last_value FROM tries"
+
+    @staticmethod
+    def drop_failing(table):
+        return f"DROP TRIGGER fail ON {table}"
+
+    rows_scanned_meanwhile = 0  # by what else is done, as rows_read of the server counts
+
+    @staticmethod
+    def binary_text(length):
+        """The type of a text that is ordered by its bytes."""
+        return 'text COLLATE "C"'
+
+    two_rows_with_one_key = "second time"  # what the server says of them
+
+    @staticmethod
+    def slow_at(name, at):
+        """A function of an id, true but for `at`, where it first sleeps as long as gate.closed is true; for an index to know
+        nothing of."""
+        return f"""CREATE FUNCTION {name}(id int) RETURNS boolean LANGUAGE sql VOLATILE AS
+            $$ SELECT CASE WHEN id = {at} AND (SELECT closed FROM public.gate) THEN pg_sleep(60) IS NOT NULL ELSE true END $$"""
+
     @staticmethod
     def dawdle(table, condition, seconds):
         """A trigger that sleeps before each row where the condition holds is updated."""
@@ -143,6 +182,35 @@ class MySQLDialect:
     @staticmethod
     def agree(table):
         return f"CREATE TRIGGER agree BEFORE UPDATE ON {table} FOR EACH ROW SET @agreed = OLD.id"
+
+    errors = {"disk full": (1114, "HY000"), "data": (1644, "22000")}
+
+    @staticmethod
+    def failing(table, error, at):
+        number, sqlstate = MySQLDialect.errors[error]
+        return f"""CREATE TABLE tries (i int AUTO_INCREMENT PRIMARY KEY);
+            CREATE TRIGGER fail BEFORE UPDATE ON {table} FOR EACH ROW IF new.id = {at} THEN
+                INSERT INTO tries VALUES (); SIGNAL SQLSTATE '{sqlstate}' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = 'made to fail'; END IF"""
+
+    tries = "INSERT INTO tries VALUES (); SELECT LAST_INSERT_ID() - 1"
+
+    @staticmethod
+    def drop_failing(table):
+        return "DROP TRIGGER fail"
+
+    rows_scanned_meanwhile = 15000  # of information_schema; one scan of the table that is walked more is too many
+
+    @staticmethod
+    def binary_text(length):
+        return f"varchar({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
+    two_rows_with_one_key = "Duplicate entry 'x449'"
+
+    @staticmethod
+    def slow_at(name, at):
+        return f"""CREATE FUNCTION {name}(id int) RETURNS boolean READS SQL DATA
+            RETURN IF(id = {at} AND (SELECT closed FROM public.gate), sleep(60) = 0, true);
+            GRANT EXECUTE ON FUNCTION {name} TO backfill"""
 
     @staticmethod
     def dawdle(table, condition, seconds):

@@ -451,5 +451,34 @@ class MySQLServer(Server):
         return self._count_backends(db, role, f"""command <> 'Sleep' AND (state LIKE 'Waiting for %% lock' OR
             (SELECT variable_value FROM {status}.global_status WHERE variable_name = 'Innodb_row_lock_current_waits') > 0)""") > 0
 
+    def idles_in_transaction(self, db, role=WORKER):
+        """For more than 200 ms."""
+        if is_mariadb():
+            idle = "command = 'Sleep' AND time_ms > 200 AND id IN (SELECT trx_mysql_thread_id FROM information_schema.innodb_trx)"
+        else:
+            idle = ("id IN (SELECT t.processlist_id FROM performance_schema.threads AS t JOIN performance_schema.events_transactions_current AS e"
+                    " USING (thread_id) WHERE e.state = 'ACTIVE' AND e.timer_wait > 200000000000)")
+        return self._count_backends(db, role, idle) > 0
+
+    @contextlib.contextmanager
+    def ends_idle_sessions(self, db, role=WORKER):
+        """Of those that are made from here on, after 1 s."""
+        former = self.value(self.system, "SELECT @@global.wait_timeout")
+        self.sql(self.system, "SET GLOBAL wait_timeout = 1")
+        try:
+            yield
+        finally:
+            self.sql(self.system, f"SET GLOBAL wait_timeout = {former}")
+
+    @property
+    def ends_statements(self):
+        return is_mariadb()  # MySQL: only those that read
+
+    def rows_read(self, db, table):
+        """(by scans of whole tables, by indexes), of the whole server."""
+        counts = dict(self.sql(db, "SHOW GLOBAL STATUS LIKE 'Handler_read%'"))
+        scanned = int(counts.pop("Handler_read_rnd_next"))
+        return scanned, sum(int(count) for count in counts.values())
+
     def sleeps(self, db, role=WORKER):
         return self._count_backends(db, role, "state = 'User sleep'") > 0

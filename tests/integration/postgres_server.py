@@ -221,6 +221,28 @@ timezone = 'UTC'
     def count_backends_of(self, db, role=WORKER):
         return self._count_backends(db, role, "true")
 
+    def idles_in_transaction(self, db, role=WORKER):
+        """For more than 200 ms."""
+        return self._count_backends(db, role, "clock_timestamp() - xact_start > interval '200 ms'") > 0
+
+    @contextlib.contextmanager
+    def ends_idle_sessions(self, db, role=WORKER):
+        """Of those that are made from here on, soon."""
+        self.sql(db, f"ALTER ROLE {role} IN DATABASE {db} SET idle_session_timeout = '200ms'")
+        try:
+            yield
+        finally:
+            self.sql(db, f"ALTER ROLE {role} IN DATABASE {db} RESET idle_session_timeout")
+
+    ends_statements = True  # that take too long, by itself
+
+    def rows_read(self, db, table):
+        """(by scans of whole tables, by indexes), as far as sessions that have ended tell it."""
+        wait_for(lambda: self.count_backends_of(db) == 0, 5, "its end")
+        self.sql(db, "SELECT pg_stat_force_next_flush()")
+        return self.sql(db, "SELECT seq_tup_read::int, coalesce(idx_tup_fetch, 0)::int + (SELECT sum(idx_tup_read)::int FROM"
+                        f" pg_stat_user_indexes WHERE relname = '{table}') FROM pg_stat_user_tables WHERE relname = '{table}'")[0]
+
     def waits_for_lock(self, db, role=WORKER):
         return self._count_backends(db, role, "wait_event_type = 'Lock'") > 0
 

@@ -23,9 +23,9 @@ def wait_for(condition, deadline, what):
         time.sleep(POLL_SECONDS)
 
 
-def holds_for(condition, seconds, what):
+def holds_for(condition, seconds, what, poll_seconds=POLL_SECONDS):
     """Asserts that `condition` stays true for a while: for facts of the kind "nothing happens any more"."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert condition(), f"ceased to be true: {what}"
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
