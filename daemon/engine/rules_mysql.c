@@ -350,8 +350,9 @@ static bool check_conflicts(const struct jobfile *job, const json_t *into, const
 
 const struct rules rules_mysql = {
 	.check_server = check_server,
-	.missing_hint = "is the name right? A server shows nobody a table on which he has no privilege: GRANT SELECT and what the work "
-			"takes",
+	.missing_hint =
+		"is the name right? A server shows nobody a table on which he has no privilege: GRANT SELECT and what the work "
+		"takes",
 	.replica_hint = "let its url lead to the primary: read_only is on there",
 	.unqualified_hint = "name the database too, or see which one the target's url names",
 	.check_relation = check_relation,
