@@ -127,6 +127,12 @@ static bool absorb_flags(void *context, const struct engine_result *r) {
 	return true;
 }
 
+static bool prepare_accept(void *context, struct statement *s) {
+	const struct change *change = context;
+	statement_add_text(s, change->job_id);
+	return change->transition->to == JOB_RUNNING;
+}
+
 static bool prepare_state(void *context, struct statement *s) {
 	struct change *change = context;
 	enum job_state to = change->transition->to;
@@ -205,6 +211,7 @@ static void run_state(struct change *change) {
 	statement_add_text(s, change->job_id);
 	transaction_add(t, "seen", dialect_sql(dialect, "owner_seen"), prepare_seen, NULL);
 	transaction_add(t, "flags", dialect_sql(dialect, "meta"), prepare_flags, absorb_flags);
+	transaction_add(t, "accept", dialect_sql(dialect, "shape_accept"), prepare_accept, NULL);
 	transaction_add(t, "state", dialect_sql(dialect, "job_set_state"), prepare_state, absorb_state);
 	transaction_add(t, "segments", dialect_sql(dialect, "job_set_segments"), prepare_segments, NULL);
 	target_run(target, t, change, state_ended);

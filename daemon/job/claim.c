@@ -105,12 +105,13 @@ static bool absorb_lock(void *context, const struct engine_result *r) {
 static bool absorb_shape(void *context, const struct engine_result *r) {
 	struct claim *claim = context;
 	struct claimed *claimed = claim->claimed;
-	const char *change = engine_value(r, 0, 0), *added = engine_value(r, 0, 1);
+	const char *change = engine_value(r, 0, 0), *added = engine_value(r, 0, 1), *advice = engine_value(r, 0, 6);
 	if (change != NULL) {
 		claim->declined = CLAIM_CHANGED;
 		text_format(claim->why, sizeof claim->why, "%s: %s", change,
-		            claimed->round > 0 ? "put it back and resume; or cancel the job, and submit what is left under a new id"
-		                               : "nothing was done yet: submit the work again, under a new id");
+		            advice != NULL       ? advice
+		            : claimed->round > 0 ? "put it back and resume; or cancel the job, and submit what is left under a new id"
+		                                 : "nothing was done yet: submit the work again, under a new id");
 		return false;
 	}
 	if (added != NULL)

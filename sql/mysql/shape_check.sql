@@ -1,9 +1,11 @@
 -- Is the table still what the job was submitted for? One row: what is not (NULL: it is), which leaves came after the freeze
 -- and are none of the job's, and two marks that change with the table: of its leaves, and of the key's columns, as the
--- dialect's checkpoint compares it; the server's version; and whether the time in the second mark is enough, as no later change can
--- have the same: on MariaDB it is that of the file with the definition, which every change of it writes anew. What the shape doesn't say is
--- not compared. A leaf's oid is InnoDB's id of the table or partition, which is another behind whatever builds it anew; InnoDB has names
--- as files have them.
+-- dialect's checkpoint compares it; the server's version; whether the time in the second mark is enough, as no later change can have the
+-- same: on MariaDB it is that of the file with the definition, which every change of it writes anew; and what to do about the change, if it
+-- is not to be put back. What the shape doesn't say is not compared. A leaf's oid is InnoDB's id of the table or partition, which is another
+-- behind whatever builds it anew: an ALTER or OPTIMIZE, after which the job may go on, and another table of that name, which nothing tells
+-- from these. A person does: the brackets have a mark of the ids, by which shape_accept.sql knows that he was told of these. InnoDB has
+-- names as files have them.
 -- SET … = (SELECT …) would lock the job's row until the transaction ends, for a sign of life to wait behind and deadlock with. $1 job
 SET @backfilld_shape = NULL, @backfilld_frozen = NULL;
 SELECT shape, round > 0 OR frozen_at IS NOT NULL INTO @backfilld_shape, @backfilld_frozen FROM backfill.job WHERE id = $1;
@@ -38,13 +40,22 @@ WITH innodb AS (
       LEFT JOIN information_schema.columns AS c
         ON c.table_schema = @backfilld_schema AND c.table_name = @backfilld_table AND c.column_name = k.name
 ), changes AS (
-    SELECT 1 AS place, known.part AS thing,
-           CONCAT(IF(known.part = '', 'the table', CONCAT('partition ', known.part)),
-                  IF(found.part IS NULL, ' is gone since the job was submitted',
-                     CONCAT(' was built anew, or replaced, since the job was submitted (its id in InnoDB was ', known.oid, ')'))) AS what
+    SELECT 1 AS place, known.part AS thing, CONCAT(IF(known.part = '', 'the table', CONCAT('partition ', known.part)),
+                                                   ' is gone since the job was submitted') AS what
       FROM known
-      LEFT JOIN found ON found.part = known.part
+     WHERE known.wanted AND NOT EXISTS (SELECT 1 FROM found WHERE found.part = known.part)
+     UNION ALL
+    SELECT 1, '', CONCAT('the table''s engine is ', engine, ' now: its rows can''t commit together with the checkpoint')
+      FROM information_schema.tables
+     WHERE table_schema = @backfilld_schema AND table_name = @backfilld_table AND engine <> 'InnoDB'
+     UNION ALL
+    SELECT 3, '', CONCAT(IF(MAX(known.part) = '', 'the table', CONCAT('partition ', LEFT(GROUP_CONCAT(known.part ORDER BY known.part SEPARATOR ', '), 100))),
+                         ' was built anew, or replaced by another, since the job was submitted [', LEFT(SHA2((
+                             SELECT GROUP_CONCAT(oid ORDER BY oid SEPARATOR ' ') FROM found), 256), 12), ']')
+      FROM known
+      JOIN found ON found.part = known.part
      WHERE known.wanted AND NOT found.oid <=> known.oid
+    HAVING COUNT(*) > 0
      UNION ALL
     SELECT 1, found.part, CONCAT('partition ', found.part, ' came after the job was submitted')
       FROM found
@@ -67,4 +78,5 @@ SELECT (SELECT CONCAT(@backfilld_schema, '.', @backfilld_table, ': ', what) FROM
               LPAD(SUBSTRING_INDEX(SUBSTRING_INDEX(@@version, '-', 1), '.', -1), 2, '0')),
        /*!80000 'false' */
        /*M!100600 IF((SELECT create_time FROM information_schema.tables WHERE table_schema = @backfilld_schema AND table_name = @backfilld_table)
-                     < NOW() - INTERVAL 10 SECOND, 'true', 'false') */
+                     < NOW() - INTERVAL 10 SECOND, 'true', 'false') */,
+       IF((SELECT MIN(place) FROM changes WHERE what IS NOT NULL) = 3, 'if it holds the same rows, as behind an ALTER or OPTIMIZE, resume', NULL)

@@ -70,4 +70,5 @@ SELECT (SELECT thing || ' ' || what FROM changes WHERE what IS NOT NULL ORDER BY
        (SELECT string_agg(oid::text, ' ' ORDER BY oid) FROM found),
        (SELECT string_agg(concat_ws('/', atttypid, atttypmod, attcollation), ' ' ORDER BY number) FROM key),
        current_setting('server_version_num'),
-       'false'
+       'false',
+       NULL

@@ -69,6 +69,37 @@ class PostgresDialect:
         """The type of a text that is ordered by its bytes."""
         return 'text COLLATE "C"'
 
+    built_anew_is_another = False  # a table that is built anew can't be told from another one
+    @staticmethod
+    def is_of_the_past(table):
+        """One that is made from here on is told apart from it."""
+        return "SELECT true"
+
+    does_not_exist, no_such_column, denied = "does not exist", "does not exist", "permission denied"
+
+    @staticmethod
+    def swap(table, other, former):
+        return f"BEGIN; ALTER TABLE {table} RENAME TO {former}; ALTER TABLE {other} RENAME TO {table}; COMMIT"
+
+    @staticmethod
+    def rebuild(table):
+        return f"VACUUM FULL {table}"
+
+    @staticmethod
+    def change_type(table, column, kind):
+        return f"ALTER TABLE {table} ALTER {column} TYPE {kind}"
+
+    harmless = "ALTER TABLE t ALTER n TYPE bigint"  # a change of t (id, n) that is no matter to who walks it by id
+
+    letters = "ä€😀"  # that a message can have
+
+    @staticmethod
+    def refusing(table, before, times):
+        """A trigger that refuses each row, in so many letters."""
+        return f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION '{before}%', repeat('{PostgresDialect.letters}', {times}); END $$;
+            CREATE TRIGGER refuse BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()"""
+
     two_rows_with_one_key = "second time"  # what the server says of them
 
     @staticmethod
@@ -203,6 +234,35 @@ class MySQLDialect:
     @staticmethod
     def binary_text(length):
         return f"varchar({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
+    built_anew_is_another = True
+    @staticmethod
+    def is_of_the_past(table):
+        return f"SELECT create_time < now() - INTERVAL 1 SECOND FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = '{table}'"
+
+    does_not_exist, no_such_column, denied = "doesn't exist", "Unknown column", "command denied"
+
+    @staticmethod
+    def swap(table, other, former):
+        return f"RENAME TABLE {table} TO {former}, {other} TO {table}; GRANT SELECT, UPDATE ON {table} TO backfill"
+
+    @staticmethod
+    def rebuild(table):
+        return f"ALTER TABLE {table} FORCE"
+
+    @staticmethod
+    def change_type(table, column, kind):
+        return f"ALTER TABLE {table} MODIFY {column} {kind} NOT NULL"
+
+    harmless = "ALTER TABLE t COMMENT 'x'"
+
+    letters = "ä€"
+
+    @staticmethod
+    def refusing(table, before, times):
+        """Beyond 128 characters of it nothing is told."""
+        return f"""CREATE TRIGGER refuse BEFORE UPDATE ON {table} FOR EACH ROW
+            SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{(before + MySQLDialect.letters * times)[:128]}'"""
 
     two_rows_with_one_key = "Duplicate entry 'x449'"
 

@@ -174,6 +174,7 @@ static const struct {
 		{"claim_take", do_claim_take},
 		{"claim_segments", do_claim_segments},
 		{"shape_check", do_shape_check},
+		{"shape_accept", do_nothing},
 		{"round_wait", do_round_wait},
 		{"round_take", do_round_take},
 		{"round_segment", do_round_segment},

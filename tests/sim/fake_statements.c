@@ -260,8 +260,8 @@ static enum step do_round_wait(struct fake_session *s, struct request *r, struct
 static enum step do_shape_check(struct fake_session *s, struct request *r, struct answer *a) {
 	(void)s, (void)r;
 	/* Nothing has changed. */
-	add_row(a, 6), add_text(a, NULL), add_text(a, NULL), add_text(a, "1"), add_text(a, FAKE_KEY_MARK), add_int(a, 150000);
-	add_text(a, "false");
+	add_row(a, 7), add_text(a, NULL), add_text(a, NULL), add_text(a, "1"), add_text(a, FAKE_KEY_MARK), add_int(a, 150000);
+	add_text(a, "false"), add_text(a, NULL);
 	return STEP_DONE;
 }
 

@@ -1,0 +1,1 @@
+-- A table keeps its oid whatever it is built anew by, so another one is another table: nothing is sent.
