@@ -1,16 +1,19 @@
 """The control tables are bound to their server: on a restored copy or a clone nothing is done until somebody says adopt."""
 
+import contextlib
 import os
+import subprocess
 
 import pytest
 
 from jobs import increment
+from mysql_server import MySQLServer
 from postgres_server import SUPERUSER, PostgresServer, pg_program
 from server import OWNER, execute, run, running_server
 from waiting import holds_for, wait_for
 from writers import assert_exactly_once, create_counted_table
 
-pytestmark = pytest.mark.engine("postgresql")
+POSTGRES, MYSQL = pytest.mark.engine("postgresql"), pytest.mark.engine("mariadb", "mysql")
 ROWS = 3000
 
 
@@ -22,8 +25,8 @@ def other(workspace):
 
 
 @pytest.fixture
-def job(pg, db, daemon):
-    create_counted_table(pg, db, ROWS)
+def job(server, db, daemon):
+    create_counted_table(server, db, ROWS)
     job = increment(allow_triggers=True, batch={"delay": "20ms"})
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 2)
@@ -49,30 +52,65 @@ def url_of_both(first, first_port, second, second_port, db, role="backfill"):
             "&target_session_attrs=read-write")
 
 
-def facts(pg, db):
+@contextlib.contextmanager
+def copied(server, path):
+    """The server's files, as they were while it was down, and another server on them. Without a replica."""
+    other = type(server)(path)
+    server.primary.stop()
+    server.forget_connections()
+    subprocess.run(["cp", "-a", server.primary.data, other.primary.data], check=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(other.primary.data, "auto.cnf"))  # no backup of MySQL has it
+    server.primary.start()
+    other.primary.start()
+    try:
+        yield other
+    finally:
+        other.forget_connections()
+        other.destroy()
+
+
+def facts(server, db):
     """All that a batch, a claim or a change of state would change."""
-    return pg.sql(db, "SELECT (SELECT count(*) FROM t WHERE n > 0), (SELECT count(*) FROM backfill.event), state, epoch, owner,"
+    return server.sql(db, "SELECT (SELECT count(*) FROM t WHERE n > 0), (SELECT count(*) FROM backfill.event), state, epoch, owner,"
                       " (SELECT sum(batch_id) FROM backfill.segment) FROM backfill.job")
 
 
-@pytest.fixture(params=["restored", "clone"])
-def copy(request, pg, db, daemon, job, other):
+@pytest.fixture
+def restored(pg, db, other):
+    restore(pg, db, other)
+    yield other, db
+    other.drop_database(db)
+
+
+@pytest.fixture
+def clone(pg, db):
+    name = db + "_clone"
+    pg.terminate_backends_of(db)
+    pg.forget_connections(db)
+    pg.sql("postgres", f"CREATE DATABASE {name} TEMPLATE {db}")
+    yield pg, name
+    pg.drop_database(name)
+
+
+@pytest.fixture
+def files(server, db, workspace):
+    with copied(server, os.path.join(workspace.path, "copy")) as other:
+        yield other, db
+
+
+@pytest.fixture(params=[pytest.param("restored", marks=POSTGRES), pytest.param("clone", marks=POSTGRES), pytest.param("files", marks=MYSQL)])
+def copy(request, daemon, job):
     """The daemon is dead, and what it finds when it comes back is a copy."""
     daemon.kill9()
-    if request.param == "restored":
-        restore(pg, db, other)
-        server, name = other, db
-    else:
-        server, name = pg, db + "_clone"
-        pg.terminate_backends_of(db)
-        pg.forget_connections(db)
-        pg.sql("postgres", f"CREATE DATABASE {name} TEMPLATE {db}")
+    server, name = request.getfixturevalue(request.param)
     lead_to(daemon, server, name, environment="production")
+    if not server.replica.running():
+        del daemon.settings["targets"][0]["replicas"]
     daemon.start()
     yield server, name
     if daemon.running():
         daemon.terminate()
-    server.drop_database(name)
 
 
 def test_a_copy_waits_for_adopt_and_then_goes_on_where_it_was(copy, daemon, job):
@@ -106,6 +144,7 @@ def test_a_copy_waits_for_adopt_and_then_goes_on_where_it_was(copy, daemon, job)
     assert_exactly_once(server, name, ROWS)
 
 
+@POSTGRES
 def test_a_copy_of_a_job_that_was_not_frozen_yet(pg, db, daemon, other):
     """Its marker is a transaction id of the other server: it is set anew."""
     create_counted_table(pg, db, ROWS)
@@ -138,6 +177,7 @@ def test_an_unknown_target_and_one_that_needs_no_adoption(daemon):
     assert "target.adopted" not in str(daemon.ctl_json("events"))
 
 
+@POSTGRES
 @pytest.mark.parametrize("adopted, why", [(False, "made on another server"), (True, "the control connection to")])
 def test_the_job_s_own_connection_comes_back_on_a_copy(pg, db, daemon, job, other, adopted, why):
     """The control connection still leads to the right server; only the job's is made anew, and finds the wrong one."""
@@ -165,6 +205,7 @@ def test_the_job_s_own_connection_comes_back_on_a_copy(pg, db, daemon, job, othe
     other.drop_database(db)
 
 
+@POSTGRES
 def test_every_connection_moves_to_a_copy_and_back(pg, db, daemon, job, other):
     daemon.terminate()
     restore(pg, db, other)
@@ -185,6 +226,7 @@ def test_every_connection_moves_to_a_copy_and_back(pg, db, daemon, job, other):
     other.drop_database(db)
 
 
+@POSTGRES
 def test_a_promoted_replica_needs_no_adoption(workspace, make_daemon):
     """A fail-over keeps the system identifier. What asynchronous replication loses, it loses rows and checkpoint alike."""
     server = PostgresServer(os.path.join(workspace.path, "failover"))
@@ -211,6 +253,49 @@ def test_a_promoted_replica_needs_no_adoption(workspace, make_daemon):
         assert_exactly_once(server, db, ROWS)
         assert daemon.ctl_json("targets")[0]["control_tables"] == "ok"
         assert "target.adopted" not in str(daemon.ctl_json("events"))
+        daemon.terminate()
+        server.forget_connections()
+    finally:
+        server.destroy()
+
+
+@MYSQL
+def test_a_promoted_replica_is_another_server_and_has_all(workspace, make_daemon):
+    """There is nothing that the two have in common, as a system identifier is: a person says that it is the one. Its own numbers of
+    transactions and tables are learnt anew. What asynchronous replication loses, it loses rows and checkpoint alike."""
+    server = MySQLServer(os.path.join(workspace.path, "failover"))
+    try:
+        server.create()
+        db = server.create_database()
+        create_counted_table(server, db, ROWS)
+        daemon = make_daemon()
+        lead_to(daemon, server, db)
+        daemon.start().init()
+        job = increment(allow_triggers=True, batch={"delay": "20ms"})
+        daemon.submit(job, "--start")
+        daemon.wait_batches(job, 3)
+        server.wait_replayed(db, "SELECT 1 FROM backfill.segment WHERE batch_id > 1")
+        server.primary.stop("immediate")
+        server.forget_connections()
+        wait_for(lambda: daemon.ctl_json("targets")[0]["state"] != "up", 20, lambda: daemon.log())
+        server.primary, server.replica = server.replica, server.primary
+        lead_to(daemon, server, db)
+        del daemon.settings["targets"][0]["replicas"]
+        daemon.terminate()
+        daemon.start()
+        wait_for(lambda: daemon.ctl_json("targets")[0]["state"] == "up", 20, lambda: daemon.log())
+        error = daemon.ctl_error("pause", job.id, check=75)
+        assert "is a replica" in error["message"] and "read_only" in error["hint"], error
+        for statement in ("STOP REPLICA", "SET GLOBAL read_only = 0"):  # MySQL: super_read_only goes with it
+            server.sql(server.system, statement)
+        wait_for(lambda: daemon.ctl("pause", job.id).code == 78, 20, lambda: daemon.log())
+        assert "backfillctl adopt main" in daemon.ctl_error("pause", job.id, check=78)["hint"]
+        before = facts(server, db)
+        holds_for(lambda: facts(server, db) == before, 1.5, "nothing is done before somebody says adopt")
+        daemon.ctl("adopt", "main", check=0)
+        daemon.ctl("resume", job.id, check=0)
+        daemon.wait_done(job)
+        assert_exactly_once(server, db, ROWS)
         daemon.terminate()
         server.forget_connections()
     finally:
