@@ -195,6 +195,24 @@ MUTANTS = {
     "MySQL: a stopped thread is no matter": (
         [("daemon/engine/replication_mysql.c", 'if (strcmp(running, "Yes") == 0)', "if (running != NULL)")], ["unit/test_replication"]),
     "MySQL: any source is ours": ([("daemon/engine/replication_mysql.c", "if (!known || ", "if (!known || known || ")], ["unit/test_replication"]),
+    "warnings of the work are not asked for": ([(BATCH, "absorb_work)->strict = true;", "absorb_work);")], ["sim/sim_job"]),
+    **{f"MySQL: {what}": ([("daemon/engine/mysql_error.c", old, new)], ["unit/test_mysql_error"]) for what, old, new in (
+        ("what is too large for the binary log pauses", "{1197, ENGINE_ERROR_TOO_LARGE}", "{1197, ENGINE_ERROR_DATA}"),
+        ("values that are cut are the row's fault", "{1260, ENGINE_ERROR_TOO_LARGE}", "{1260, ENGINE_ERROR_DATA}"),
+        ("a full table is tried again", "{1114, ENGINE_ERROR_DISK_FULL}", "{1114, ENGINE_ERROR_CONTENTION}"),
+        ("a full disk is tried again", "if (says_disk_full(number, message))", "if (false && says_disk_full(number, message))"),
+        ("a server that became read-only is none", "if (says_read_only(number, message))", "if (false && says_read_only(number, message))"),
+        ("a subquery of two rows is tried again", '{"21", ENGINE_ERROR_AMBIGUOUS}', '{"21", ENGINE_ERROR_CONTENTION}'),
+        ("a deprecated form ends the job", "{1287, 1681, 3719, 3720, 3778, 4095, 4096}", "{4096}"))},
+    **{f"MySQL: {what}": ([("daemon/engine/rules_mysql.c", old, new)], ["unit/test_preflight_rules_mysql"]) for what, old, new in (
+        ("another engine's table is not refused", 'if (strcmp(engine, "InnoDB") != 0) {', "if (false) {"),
+        ("another engine's control tables are not refused", "if (elsewhere[0] == '\\0')", "if (elsewhere[0] == '\\0' || true)"),
+        ("statements in the binary log are not refused", '"STATEMENT") != 0)', '"STATEMENT") != 2)'),
+        ("a trigger may write what no roll-back takes back", "if (!mentions(", "if (true || !mentions("),
+        ("triggers that are not shown are none", 'if (fact_flag(relation, "sees_triggers"))', 'if (fact_flag(relation, "sees_triggers") || true)'),
+        ("another unique key is not refused", "if (index == arbiter || cannot_collide(", "if (true || index == arbiter || cannot_collide("),
+        ("a float key is not refused", '"bit",       "enum",      NULL}', '"bit",       "enum",      "float", "double", NULL}'),
+        ("what is no table is not refused", '"BASE TABLE") != 0)', '"BASE TABLE") == 2)'))},
 
     # --- the throttle ---
     "a replica without a heartbeat has no lag": (

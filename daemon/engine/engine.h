@@ -29,6 +29,7 @@ enum engine_error {
 	ENGINE_ERROR_NONE,
 	ENGINE_ERROR_CONTENTION, /* lock time-out, deadlock, serialization failure: roll back, back off, smaller batch */
 	ENGINE_ERROR_TIMEOUT,    /* statement time-out or cancel: roll back, smaller batch */
+	ENGINE_ERROR_TOO_LARGE,  /* more than the server takes in one transaction or result: roll back, smaller batch */
 	ENGINE_ERROR_DATA,       /* the row's data (SQLSTATE 22…, 23…, P0001) */
 	ENGINE_ERROR_DUPLICATE,  /* the same, of a unique key (MySQL's 1062, where an insert looks first: dialect.h) */
 	ENGINE_ERROR_AMBIGUOUS,  /* 21000: two source rows with one conflict key: never split, pause */

@@ -169,7 +169,8 @@ static struct engine_result to_result(const struct mysql_answer *answer) {
 	if (answer->error == 0)
 		return result;
 	memcpy(result.sqlstate, answer->sqlstate, sizeof result.sqlstate);
-	result.error = answer->warned ? ENGINE_ERROR_DATA : mysql_classify(answer->error, answer->sqlstate, answer->message);
+	result.error =
+		answer->warned ? mysql_classify_warning(answer->error) : mysql_classify(answer->error, answer->sqlstate, answer->message);
 	result.rows = NULL;
 	result.nrows = result.ncolumns = 0;
 	result.affected = 0;

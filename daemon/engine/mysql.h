@@ -11,6 +11,9 @@
 /* "Duplicate entry '1' for key 'PRIMARY' (1062)" */
 void mysql_message(char *out, size_t size, unsigned number, const char *message);
 enum engine_error mysql_classify(unsigned number, const char *sqlstate, const char *message);
+/* A warning that says nothing of the rows; and what any other is, where warnings are errors. */
+bool mysql_is_news(unsigned number);
+enum engine_error mysql_classify_warning(unsigned number);
 /* The connection is gone with this error, or can't be used any more. */
 bool mysql_means_lost(unsigned number);
 /* Of libmariadb, whose header has no name for it: the server wants a way to log in that we do not allow. */

@@ -25,16 +25,18 @@ static const struct {
 	{1213, ENGINE_ERROR_CONTENTION}, /* deadlock; Galera: certification failed */
 	{3572, ENGINE_ERROR_CONTENTION}, /* MySQL: NOWAIT */
 	{1020, ENGINE_ERROR_CONTENTION}, /* MariaDB: record has changed since last read (innodb_snapshot_isolation) */
-	{1197, ENGINE_ERROR_CONTENTION}, /* more than max_binlog_cache_size: a smaller batch */
-	{1153, ENGINE_ERROR_CONTENTION}, /* more than max_allowed_packet: a smaller batch */
-	{1206, ENGINE_ERROR_CONTENTION}, /* more locks than the buffer pool has room for: a smaller batch */
 	{1412, ENGINE_ERROR_CONTENTION}, /* table definition has changed, please retry transaction */
 	{1614, ENGINE_ERROR_CONTENTION}, /* deadlock of an XA transaction */
 	{1615, ENGINE_ERROR_CONTENTION}, /* prepared statement needs to be re-prepared: the engine does, the next time */
 	{1243, ENGINE_ERROR_CONTENTION}, /* unknown prepared statement handler: the same, behind a proxy */
 	{3100, ENGINE_ERROR_CONTENTION}, /* Group Replication: error on running the hook before COMMIT */
 	{3101, ENGINE_ERROR_CONTENTION}, /* Group Replication: certification failed */
-	{1180, ENGINE_ERROR_CONTENTION}, /* Galera: got error … during COMMIT: the write set is too large */
+	{1197, ENGINE_ERROR_TOO_LARGE},  /* more than max_binlog_cache_size */
+	{1153, ENGINE_ERROR_TOO_LARGE},  /* more than max_allowed_packet */
+	{1301, ENGINE_ERROR_TOO_LARGE},  /* a function's result, more than max_allowed_packet: kept values are put together by some */
+	{1260, ENGINE_ERROR_TOO_LARGE},  /* GROUP_CONCAT's, the same */
+	{1206, ENGINE_ERROR_TOO_LARGE},  /* more locks than the buffer pool has room for */
+	{1180, ENGINE_ERROR_TOO_LARGE},  /* Galera: got error … during COMMIT: more than wsrep_max_ws_size */
 	{3024, ENGINE_ERROR_TIMEOUT},    /* MySQL: max_execution_time */
 	{1969, ENGINE_ERROR_TIMEOUT},    /* MariaDB: max_statement_time */
 	{1317, ENGINE_ERROR_TIMEOUT},    /* KILL QUERY */
@@ -43,6 +45,10 @@ static const struct {
 	{1836, ENGINE_ERROR_READ_ONLY},  /* running in read-only mode */
 	{1792, ENGINE_ERROR_READ_ONLY},  /* in a read-only transaction */
 	{1874, ENGINE_ERROR_READ_ONLY},  /* InnoDB is in read-only mode */
+	{1878, ENGINE_ERROR_DISK_FULL},  /* temporary file write failure */
+	{1637, ENGINE_ERROR_RESOURCE},   /* too many active concurrent transactions: no room for undo */
+	{1820, ENGINE_ERROR_PRIVILEGE},  /* the password must be changed first */
+	{1265, ENGINE_ERROR_DATA},       /* data truncated, in strict mode */
 	{1021, ENGINE_ERROR_DISK_FULL},  {1114, ENGINE_ERROR_DISK_FULL}, {1044, ENGINE_ERROR_PRIVILEGE},
 	{1045, ENGINE_ERROR_PRIVILEGE},  {1095, ENGINE_ERROR_PRIVILEGE}, {1142, ENGINE_ERROR_PRIVILEGE},
 	{1143, ENGINE_ERROR_PRIVILEGE},  {1227, ENGINE_ERROR_PRIVILEGE}, {1370, ENGINE_ERROR_PRIVILEGE},
@@ -62,7 +68,6 @@ static const struct {
 	{1369, ENGINE_ERROR_DATA},                                  /* CHECK OPTION of a view */
 	{1411, ENGINE_ERROR_DATA},                                  /* incorrect value for a function */
 	{1526, ENGINE_ERROR_DATA},       {1748, ENGINE_ERROR_DATA}, /* the row belongs into no partition, or another one */
-	{1301, ENGINE_ERROR_DATA},                                  /* a function's result is larger than max_allowed_packet */
 	{3819, ENGINE_ERROR_DATA},                                  /* MySQL: CHECK constraint */
 };
 
@@ -99,6 +104,24 @@ enum engine_error mysql_classify(unsigned number, const char *sqlstate, const ch
 		if (strncmp(sqlstate, states[i].prefix, strlen(states[i].prefix)) == 0)
 			return states[i].error;
 	return ENGINE_ERROR_OTHER;
+}
+
+/*
+ * That something will go with a later version is no news of the rows. In the manual: ER_WARN_DEPRECATED_SYNTAX,
+ * …_SYNTAX_NO_REPLACEMENT, ER_DEPRECATED_UTF8_ALIAS, ER_DEPRECATED_NATIONAL, ER_WARN_DEPRECATED_UTF8MB3_COLLATION,
+ * ER_WARN_DEPRECATED_DATETIME_DELIMITER, …_SUPERFLUOUS_DELIMITER. All are below what either server says of values.
+ */
+bool mysql_is_news(unsigned number) {
+	static const unsigned deprecations[] = {1287, 1681, 3719, 3720, 3778, 4095, 4096};
+	for (size_t i = 0; i < sizeof deprecations / sizeof *deprecations; i++)
+		if (deprecations[i] == number)
+			return true;
+	return false;
+}
+
+/* What became of the statement is not what was meant: for whatever reason, if not for its size, that is the data's. */
+enum engine_error mysql_classify_warning(unsigned number) {
+	return mysql_classify(number, "", "") == ENGINE_ERROR_TOO_LARGE ? ENGINE_ERROR_TOO_LARGE : ENGINE_ERROR_DATA;
 }
 
 /* The library's own errors: what it sent or read is not what the server had. With the others the server closes. */

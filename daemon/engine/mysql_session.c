@@ -139,12 +139,13 @@ static const char *warning_text(const struct mysql_session *s, int row, int colu
 /* The manual, SHOW WARNINGS: level, code, message. A Note is none. Of many the server keeps max_error_count (64). */
 static void absorb_warnings(struct mysql_session *s) {
 	s->answer.warned = true;
-	for (int row = 0; row < s->warnings.nrows; row++)
-		if (strcmp(warning_text(s, row, 0), "Note") != 0) {
-			unsigned number = (unsigned)strtoul(warning_text(s, row, 1), NULL, 10);
-			fail(s, number != 0 ? number : UNKNOWN_WARNING, "01000", warning_text(s, row, 2));
-			return;
-		}
+	for (int row = 0; row < s->warnings.nrows; row++) {
+		unsigned number = (unsigned)strtoul(warning_text(s, row, 1), NULL, 10);
+		if (strcmp(warning_text(s, row, 0), "Note") == 0 || mysql_is_news(number))
+			continue;
+		fail(s, number != 0 ? number : UNKNOWN_WARNING, "01000", warning_text(s, row, 2));
+		return;
+	}
 	s->answer.warned = s->warning_count > (unsigned)s->warnings.nrows;
 	if (s->answer.warned)
 		fail(s, UNKNOWN_WARNING, "01000", "there were more warnings than the server keeps");

@@ -259,9 +259,9 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 	transaction_add(t, "boundary", texts->boundary, prepare_boundary, absorb_boundary);
 	transaction_add(t, "count", texts->count, prepare_count, absorb_count);
 	if (texts->capture != NULL)
-		transaction_add(t, "capture", texts->capture, prepare_capture, absorb_capture);
+		transaction_add(t, "capture", texts->capture, prepare_capture, absorb_capture)->strict = true;
 	/* Not kept parsed: a literal like 'now'::timestamptz would be, too. */
-	transaction_add(t, "work", texts->work, prepare_work, absorb_work);
+	transaction_add(t, "work", texts->work, prepare_work, absorb_work)->strict = true;
 	transaction_add(t, "by_place", dialect_sql(dialect, "checkpoint_by_place"), NULL, NULL)->repeated = own;
 	transaction_add(t, "checkpoint", texts->checkpoint, prepare_checkpoint, absorb_checkpoint)->repeated = own;
 	link_run(link, t, (int)request->statement_timeout_ms + ANSWER_GRACE_MS, 0, batch, ended);

@@ -259,7 +259,7 @@ static void committed(struct job *job, const struct batch_result *result) {
 	look_in_ms(job, (double)delay_us / 1000.0);
 }
 
-static void try_again(struct job *job, const char *why) {
+static void try_again(struct job *job, const char *probe, const char *why) {
 	job->tries++;
 	job->retried++;
 	pace_shrink(&job->pace, &job->claimed.job->settings);
@@ -267,7 +267,7 @@ static void try_again(struct job *job, const char *why) {
 	if (backoff > LONGEST_BACKOFF_MS)
 		backoff = LONGEST_BACKOFF_MS;
 	if (job->tries >= JOB_TRIES_BEFORE_HOLD && job->hold[0] == '\0')
-		job_hold(job, "locks", why);
+		job_hold(job, probe, why);
 	log_debug(job->object, "batch rolled back, try %d: %s", job->tries, why);
 	backoff *= 0.5 + drand48();
 	job->rest_until_us = clock_monotonic_us() + (int64_t)(backoff * 1000); /* whoever wakes it before then, in vain */
@@ -278,11 +278,12 @@ static void refused(struct job *job, const struct batch_result *result) {
 	char reason[900];
 	switch (result->error) {
 	case ENGINE_ERROR_CONTENTION:
-		try_again(job, result->message);
+		try_again(job, "locks", result->message);
 		return;
 	case ENGINE_ERROR_TIMEOUT:
+	case ENGINE_ERROR_TOO_LARGE:
 		if (job->tries < JOB_TRIES_BEFORE_HOLD || (int64_t)job->pace.rows > job->claimed.job->settings.batch.min_rows) {
-			try_again(job, result->message);
+			try_again(job, result->error == ENGINE_ERROR_TOO_LARGE ? "size" : "locks", result->message);
 			return;
 		}
 		break;
@@ -314,7 +315,7 @@ static void raced(struct job *job, const struct batch_result *result) {
 	                      ? result->message
 	                      : "other rows were changed than those whose old values had been kept";
 	if (job->tries < TRIES_BEFORE_RACE_PAUSES || (int64_t)job->pace.rows > job->claimed.job->settings.batch.min_rows) {
-		try_again(job, why);
+		try_again(job, "locks", why);
 		return;
 	}
 	char reason[400];

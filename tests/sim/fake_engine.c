@@ -333,8 +333,19 @@ static bool commits(const struct engine_statement *statements, size_t count) {
 	return strcmp(statements[count - 1].sql, "COMMIT") == 0;
 }
 
+/* What a batch does to rows loses nothing in silence. */
+static bool are_strict_enough(const struct engine_statement *statements, size_t count) {
+	for (size_t i = 0; i < count; i++) {
+		const char *sql = statements[i].sql;
+		bool writes = strncmp(sql, "work ", 5) == 0 || strncmp(sql, "kept_work ", 10) == 0 || strncmp(sql, "capture ", 8) == 0;
+		if (writes && !statements[i].strict)
+			return false;
+	}
+	return true;
+}
+
 static void send_all(struct fake_conn *conn, const struct engine_statement *statements, size_t count, int timeout_ms) {
-	if (conn->expects || count > MAX_FLIGHT)
+	if (conn->expects || count > MAX_FLIGHT || !are_strict_enough(statements, count))
 		abort(); /* one at a time: engine.h */
 	conn->expects = true;
 	ev_timer_stop(conn->loop, &conn->notice);
