@@ -436,12 +436,12 @@ static void raised_errors_have_their_class(void **state) {
 		enum engine_error error;
 	} cases[] = {
 		{1020, "HY000", "x", ENGINE_ERROR_CONTENTION},
-		{1197, "HY000", "x", ENGINE_ERROR_CONTENTION},
-		{1153, "08S01", "x", ENGINE_ERROR_CONTENTION},
-		{1206, "HY000", "x", ENGINE_ERROR_CONTENTION},
+		{1197, "HY000", "x", ENGINE_ERROR_TOO_LARGE},
+		{1153, "08S01", "x", ENGINE_ERROR_TOO_LARGE},
+		{1206, "HY000", "x", ENGINE_ERROR_TOO_LARGE},
 		{3101, "40000", "x", ENGINE_ERROR_CONTENTION},
 		{3100, "HY000", "x", ENGINE_ERROR_CONTENTION},
-		{1180, "HY000", "Got error 90 during COMMIT", ENGINE_ERROR_CONTENTION},
+		{1180, "HY000", "Got error 90 during COMMIT", ENGINE_ERROR_TOO_LARGE},
 		{1180, "HY000", "Got error 28 \"No space left on device\" during COMMIT", ENGINE_ERROR_DISK_FULL},
 		{1030, "HY000", "Got error 28 from storage engine", ENGINE_ERROR_DISK_FULL},
 		{1030, "HY000", "Got error 121 from storage engine", ENGINE_ERROR_OTHER},
