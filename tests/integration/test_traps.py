@@ -40,6 +40,7 @@ def test_a_full_disk_pauses_at_once(server, db, daemon):
     assert values(server, db) == {1: 1000}
 
 
+@pytest.mark.engine("postgresql")
 @pytest.mark.parametrize("keep", [True, False])
 def test_two_rows_with_one_conflict_key_in_a_batch_pause_at_once(server, db, daemon, keep):
     """A smaller batch would give another result: the later row would win."""

@@ -108,7 +108,7 @@ static const struct {
 
 	/* The row's. */
 	{1048, "23000", "Column 'n' cannot be null", ENGINE_ERROR_DATA},
-	{1062, "23000", "Duplicate entry '1' for key 'PRIMARY'", ENGINE_ERROR_DATA},
+	{1062, "23000", "Duplicate entry '1' for key 'PRIMARY'", ENGINE_ERROR_DUPLICATE},
 	{1451, "23000", "Cannot delete or update a parent row: a foreign key constraint fails", ENGINE_ERROR_DATA},
 	{1452, "23000", "Cannot add or update a child row: a foreign key constraint fails", ENGINE_ERROR_DATA},
 	{4025, "23000", "CONSTRAINT `c` failed for `shop`.`t`", ENGINE_ERROR_DATA},
