@@ -13,6 +13,7 @@ struct explain_verdict {
 	bool reads;        /* the worked relation is in the plan */
 	bool proven_empty; /* there is no row to find: a condition that is false, a key that is NULL */
 	bool by_key;       /* every scan of it is bounded by the key */
+	bool whole_index;  /* every scan of it that is not by key reads all of the key's index: on a small table that costs less */
 	bool sorts;        /* its rows are sorted after they were read */
 	char scan[64];     /* the first scan that is not by key (or the last that is): "Seq Scan" */
 	char index[64];    /* its index; "" if none */

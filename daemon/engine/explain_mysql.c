@@ -32,9 +32,9 @@ static size_t used_columns(const struct judge *j, const json_t *table) {
 	return used;
 }
 
-/* Of one ENUM there are no more rows than members: for a range of most of them the servers read the whole index. */
-static bool is_small(const struct table_shape *shape) {
-	return shape->nkey == 1 && shape->key[0].type != NULL && strncasecmp(shape->key[0].type, "enum", 4) == 0;
+static bool is_key_index(const struct judge *j, const json_t *table) {
+	const char *index = j->shape->key_index != NULL ? j->shape->key_index : "PRIMARY";
+	return strcasecmp(fact_text(table, "key"), index) == 0;
 }
 
 /*
@@ -43,19 +43,19 @@ static bool is_small(const struct table_shape *shape) {
  */
 static bool is_by_key(const struct judge *j, const json_t *table) {
 	static const char *const bounded[] = {"range", "ref", "eq_ref", "const", "system", NULL};
-	const char *index = j->shape->key_index != NULL ? j->shape->key_index : "PRIMARY", *access = fact_text(table, "access_type");
-	return (text_is_one_of(access, bounded) || (strcmp(access, "index") == 0 && is_small(j->shape))) &&
-	       strcasecmp(fact_text(table, "key"), index) == 0 && used_columns(j, table) == j->shape->nkey &&
-	       json_object_get(table, "rowid_filter") == NULL;
+	return text_is_one_of(fact_text(table, "access_type"), bounded) && is_key_index(j, table) &&
+	       used_columns(j, table) == j->shape->nkey && json_object_get(table, "rowid_filter") == NULL;
 }
 
 static void look_at_worked(struct judge *j, const json_t *table, const struct path *path) {
 	bool by_key = is_by_key(j, table);
+	bool whole_index = by_key || (strcmp(fact_text(table, "access_type"), "index") == 0 && is_key_index(j, table));
 	if (!j->v.reads || j->v.by_key) {
 		text_format(j->v.scan, sizeof j->v.scan, "access type %s", fact_text(table, "access_type"));
 		text_format(j->v.index, sizeof j->v.index, "%s", fact_text(table, "key"));
 	}
 	j->v.by_key = by_key && (!j->v.reads || j->v.by_key);
+	j->v.whole_index = whole_index && (!j->v.reads || j->v.whole_index);
 	j->v.reads = true;
 	j->v.sorts |= path->sorts;
 }

@@ -206,7 +206,7 @@ static bool accept_scan(struct preflight *p, const struct explain_verdict *v, st
 	int64_t small = p->job->settings.batch.rows * BATCHES_OF_SCANS;
 	if (small < SMALL_ROWS)
 		small = SMALL_ROWS;
-	if (v->by_key && leaf->estimated_rows <= small)
+	if ((v->by_key || v->whole_index) && leaf->estimated_rows <= small)
 		return true;
 	const char *how = v->by_key ? "though the key's index could be used" : "no index on the key bounds it";
 	if (p->job->allow_no_index) {
