@@ -50,7 +50,7 @@ MUTANTS = {f"MySQL: {name}": it for name, it in {
                             on_mariadb("test_mysql_texts.py::test_zero_dates_are_not_lost")),
 
     # --- the session ---
-    "the server's isolation": ([(BEGIN, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;", "")],
+    "the server's isolation": ([(SQL + "control_begin.sql", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;", "")],
                                on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
     "the server's sql_mode": ([(DIALECT, '"SET SESSION sql_mode = CONCAT(', '"SET @not_pinned = CONCAT(')],
                               on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
