@@ -42,7 +42,7 @@ static const char pinned[] =
 	"NO_ENGINE_SUBSTITUTION', /*M!100600 ',SIMULTANEOUS_ASSIGNMENT', */ ''), time_zone = '+00:00', lc_time_names = 'en_US', "
 	"character_set_client = utf8mb4, character_set_results = utf8mb4, collation_connection = utf8mb4_general_ci, "
 	"div_precision_increment = 4, default_week_format = 0, sql_auto_is_null = 0, sql_safe_updates = 0, sql_select_limit = "
-	"DEFAULT, "
+	"18446744073709551615, "
 	"sql_big_selects = 1, foreign_key_checks = 1, unique_checks = 1, group_concat_max_len = 1073741824";
 
 /* In whole seconds: less than one there is not. */

@@ -127,12 +127,16 @@ static bool fail(MYSQL *mysql, const struct mysql_url *url, struct error *err) {
 	return false;
 }
 
-/* What an option file may have set otherwise. The library 3.3 goes on without TLS where the server has none. */
+/* What an option file, or the server's init_connect, may have set otherwise. The library 3.3 goes on without TLS where the server
+ * has none. */
 static bool make_ours(MYSQL *mysql, const struct mysql_url *url, struct error *err) {
 	set_flag(mysql, MYSQL_OPT_RECONNECT, false);
 	if (url->tls >= MYSQL_TLS_REQUIRED && mysql_get_ssl_cipher(mysql) == NULL)
 		return error_set(err, ERROR_CONFIG, "the server has no TLS, and the URL's ssl_mode requires it");
 	if (strcmp(mysql_character_set_name(mysql), charset) != 0 && mysql_set_character_set(mysql, charset) != 0)
+		return fail(mysql, url, err);
+	const char *ours = dialect_sql(&dialect_mysql, "connect");
+	if (mysql_real_query(mysql, ours, strlen(ours)) != 0)
 		return fail(mysql, url, err);
 	set_keepalive(mysql);
 	return true;

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from jobs import Job, increment
+from server import execute
 from waiting import wait_for
 from writers import assert_exactly_once, create_counted_table
 
@@ -132,3 +133,75 @@ def test_every_batch_is_read_committed(server, db, daemon):
     daemon.wait_done(job)
     assert_exactly_once(server, db, 1000)
     assert server.sql(db, "SELECT note, count(*) FROM public.t GROUP BY note") == [("READ-COMMITTED", 1000)]
+
+
+# --- MySQL and MariaDB: the server's own defaults, and what it does to who logs in ---
+
+HOSTILE = {"autocommit": 0, "completion_type": "CHAIN", "time_zone": "+05:45", "sql_select_limit": 2, "sql_safe_updates": 1, "sql_big_selects": 0,
+           "max_join_size": 1, "sql_auto_is_null": 1, "group_concat_max_len": 4, "div_precision_increment": 9, "default_week_format": 5,
+           "lc_time_names": "de_DE", "low_priority_updates": 1, "foreign_key_checks": 0, "unique_checks": 0,
+           "innodb_lock_wait_timeout": 3600, "lock_wait_timeout": 86400, "transaction_isolation": "SERIALIZABLE", "character_set_client": "latin1",
+           "character_set_results": "latin1", "collation_connection": "latin1_german2_ci",
+           "sql_mode": "ANSI_QUOTES,PIPES_AS_CONCAT,HIGH_NOT_PRECEDENCE,IGNORE_SPACE,NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY,NO_AUTO_VALUE_ON_ZERO",
+           "init_connect": "SET SESSION autocommit = 0, sql_select_limit = 1, sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'"}
+HOSTILE_MARIADB = {"max_error_count": 0, "max_statement_time": 2, "idle_transaction_timeout": 1, "tx_isolation": HOSTILE["transaction_isolation"]}
+HOSTILE_MYSQL = {"max_execution_time": 1, "sql_require_primary_key": 1, "explain_format": "TREE"}
+
+STRICT = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION"
+PINNED_MYSQL = {"autocommit": "ON", "time_zone": "+00:00", "sql_safe_updates": "OFF", "sql_big_selects": "ON", "sql_auto_is_null": "OFF",
+                "sql_select_limit": "18446744073709551615", "group_concat_max_len": "1073741824", "div_precision_increment": "4",
+                "default_week_format": "0", "lc_time_names": "en_US", "foreign_key_checks": "ON", "unique_checks": "ON",
+                "innodb_lock_wait_timeout": "1", "lock_wait_timeout": "1", "character_set_client": "utf8mb4", "character_set_results": "utf8mb4",
+                "collation_connection": "utf8mb4_general_ci"}
+
+
+@pytest.fixture
+def hostile(server, db):
+    """What the server makes of every session that begins; the test's own have begun before."""
+    server.sql(db, "SELECT 1")
+    wanted = {**HOSTILE, **(HOSTILE_MARIADB if server.engine == "mariadb" else HOSTILE_MYSQL)}
+    if server.engine == "mariadb":
+        del wanted["transaction_isolation"]  # its name there since 11.1
+    former = {name: server.value(server.system, f"SELECT @@global.{name}") for name in wanted}
+    with server.connect(server.system) as own:  # it keeps the settings that it has
+        for name, value in wanted.items():
+            execute(own, f"SET GLOBAL {name} = %s", (value,))
+        server.terminate_backends_of(db)
+        yield
+        for name, value in former.items():
+            execute(own, f"SET GLOBAL {name} = %s", (value,))
+
+
+def variables(server):
+    return f"{'information' if server.engine == 'mariadb' else 'performance'}_schema.session_variables"
+
+
+@pytest.mark.engine("mariadb", "mysql")
+def test_every_setting_of_mysql_that_matters_is_pinned(server, db, hostile, daemon):
+    server.sql(db, "CREATE TABLE seen (name varchar(64) PRIMARY KEY, value varchar(1000)) CHARACTER SET utf8mb4; GRANT SELECT, UPDATE ON seen TO backfill")
+    names = [*PINNED_MYSQL, "sql_mode"]
+    for name in names:
+        server.sql(db, "INSERT INTO seen VALUES (%s, NULL)", (name,))
+    daemon.run_job(Job(table="public.seen", kind="update", set={
+        "value": f"(SELECT v.variable_value FROM {variables(server)} v WHERE v.variable_name = name)"}))
+    seen = dict(server.sql(db, "SELECT name, value FROM seen"))
+    mode = set(seen.pop("sql_mode").split(","))
+    assert seen == PINNED_MYSQL
+    assert mode == {*STRICT.split(","), *(["SIMULTANEOUS_ASSIGNMENT"] if server.engine == "mariadb" else [])}
+
+
+@pytest.mark.engine("mariadb", "mysql")
+def test_a_hostile_server_s_job_is_exact(server, db, hostile, daemon):
+    """Signs of life, events and lists are single statements: they are committed, and whole."""
+    create_counted_table(server, db, 1000)
+    jobs = [increment(allow_triggers=True, where=where, batch={"delay": "20ms"}) for where in ("id <= 600", "id > 600", "n < 0")]
+    for job in jobs:
+        daemon.submit(job, "--start")
+    daemon.wait_batches(jobs[0], 1)
+    daemon.kill9()
+    daemon.start()
+    for job in jobs:
+        daemon.wait_done(job)
+    assert_exactly_once(server, db, 1000)
+    assert len(daemon.ctl_json("list")) == 3
+    assert len(daemon.ctl_json("events")) > 6
