@@ -134,7 +134,7 @@ static bool prepare_take(void *context, struct statement *statement) {
 static bool absorb_take(void *context, const struct engine_result *r) {
 	struct claim *claim = context;
 	if (r->nrows != 1)
-		return decline(claim, CLAIM_NOT_OURS, "the job is gone");
+		return decline(claim, CLAIM_REFUSED, "the session of the job's former owner has not ended yet");
 	claim->claimed->epoch = strtoll(engine_value(r, 0, 0), NULL, 10);
 	claim->claimed->own_session = strcmp(engine_value(r, 0, 1), "true") == 0;
 	return true;

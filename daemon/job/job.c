@@ -24,6 +24,7 @@ enum {
 	SHORTEST_STATEMENT_MS = 5000,
 	SEEN_EVERY_MS = 1000,
 	TRIES_BEFORE_RACE_PAUSES = 10,
+	CANCEL_AGAIN_MS = 20,
 };
 
 static void look(struct job *job);
@@ -51,18 +52,31 @@ static void over(struct job *job) {
 	ev_timer_stop(job->loop, &job->wake);
 	ev_timer_stop(job->loop, &job->seen);
 	ev_timer_stop(job->loop, &job->ask);
+	ev_timer_stop(job->loop, &job->cancel);
 	target_job_over(job->target, job);
 }
 
-struct asked_pause {
+/* The job may be over by the time of the answer. */
+struct asked {
 	struct target *target;
 	char *job_id;
 };
 
+static struct asked *asked_new(const struct job *job) {
+	struct asked *asked = mem_alloc(sizeof *asked);
+	*asked = (struct asked){.target = job->target, .job_id = mem_dup(job->id)};
+	return asked;
+}
+
+static void asked_free(struct asked *asked) {
+	free(asked->job_id);
+	free(asked);
+}
+
 /* The change drops the job when it commits. When it does not, or another daemon was faster, the job claims again: that finds
  * the same once more, or that there is nothing left to do here. */
 static void pause_done(void *context, const struct change_result *result) {
-	struct asked_pause *asked = context;
+	struct asked *asked = context;
 	struct job *job = target_find_job(asked->target, asked->job_id);
 	(void)result;
 	if (job != NULL) {
@@ -70,15 +84,12 @@ static void pause_done(void *context, const struct change_result *result) {
 		job->taken = false;
 		look_in_ms(job, RETRY_MS);
 	}
-	free(asked->job_id);
-	free(asked);
+	asked_free(asked);
 }
 
 static void ask_for(struct job *job, enum job_request request, const char *reason) {
-	struct asked_pause *asked = mem_alloc(sizeof *asked);
-	*asked = (struct asked_pause){.target = job->target, .job_id = mem_dup(job->id)};
 	job->pausing = true;
-	change_state(job->target, job->id, request, "backfilld", reason, pause_done, asked);
+	change_state(job->target, job->id, request, "backfilld", reason, pause_done, asked_new(job));
 }
 
 /* The work itself asks for a pause: a person has to look. */
@@ -334,6 +345,7 @@ static void batch_done(void *context, const struct batch_result *result) {
 	struct job *job = context;
 	job->batch = NULL;
 	ev_timer_stop(job->loop, &job->ask);
+	ev_timer_stop(job->loop, &job->cancel);
 	target_give_slot(job->target);
 	if (result->end != BATCH_COMMITTED)
 		ahead_forget(job->ahead);
@@ -481,6 +493,11 @@ static void look(struct job *job) {
 		start_batch(job, segment);
 }
 
+static void on_cancel(struct ev_loop *loop, ev_timer *timer, int events) {
+	(void)loop, (void)events;
+	job_cancel_batch(timer->data);
+}
+
 static void on_wake(struct ev_loop *loop, ev_timer *timer, int events) {
 	(void)loop, (void)events;
 	look(timer->data);
@@ -522,6 +539,8 @@ struct job *job_new(struct target *target, const char *id) {
 	ev_timer_start(job->loop, &job->seen);
 	ev_init(&job->ask, job_ask_for_blocker);
 	job->ask.data = job;
+	ev_init(&job->cancel, on_cancel);
+	job->cancel.data = job;
 	char application[64];
 	snprintf(application, sizeof application, "backfilld %s", id);
 	job->link = link_new(job->loop, target_engine(target), target_config(target)->url, application, link_changed, job);
@@ -535,6 +554,7 @@ void job_free(struct job *job) {
 	ev_timer_stop(job->loop, &job->wake);
 	ev_timer_stop(job->loop, &job->seen);
 	ev_timer_stop(job->loop, &job->ask);
+	ev_timer_stop(job->loop, &job->cancel);
 	job->over = true; /* what still runs on the link ends now, and must not start anything */
 	link_free(job->link);
 	ahead_free(job->ahead);
@@ -564,8 +584,15 @@ void job_unquiet(struct job *job) {
 	job_wake(job);
 }
 
+/* MySQL takes a session for the trigger's definer while it is in a trigger, and lets few end that. */
 static void cancel_answered(void *context, const struct transaction_result *result) {
-	(void)context, (void)result;
+	struct asked *asked = context;
+	struct job *job = target_find_job(asked->target, asked->job_id);
+	if (job != NULL && job->batch != NULL && result->end == TRANSACTION_REFUSED) {
+		ev_timer_set(&job->cancel, CANCEL_AGAIN_MS / 1000., 0.);
+		ev_timer_start(job->loop, &job->cancel);
+	}
+	asked_free(asked);
 }
 
 void job_cancel_batch(struct job *job) {
@@ -574,7 +601,7 @@ void job_cancel_batch(struct job *job) {
 	struct transaction *t = transaction_new("cancel", NULL);
 	struct statement *s = transaction_add(t, "cancel", dialect_sql(target_dialect(job->target), "cancel_backend"), NULL, NULL);
 	statement_add_text(s, job->id);
-	target_run(job->target, t, NULL, cancel_answered);
+	target_run(job->target, t, asked_new(job), cancel_answered);
 }
 
 void job_reread(struct job *job) {

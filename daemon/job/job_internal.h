@@ -34,9 +34,10 @@ struct job {
 	bool completing, over;
 	bool pausing; /* has asked to be paused: starts nothing meanwhile */
 
-	ev_timer wake; /* the next look */
-	ev_timer seen; /* tells the control tables that we live */
-	ev_timer ask;  /* whom the batch in flight waits for */
+	ev_timer wake;   /* the next look */
+	ev_timer seen;   /* tells the control tables that we live */
+	ev_timer ask;    /* whom the batch in flight waits for */
+	ev_timer cancel; /* the batch in flight, once more */
 	bool seen_running;
 	bool reset_wanted; /* the next look makes a new connection first */
 	int64_t rest_until_us;

@@ -145,6 +145,8 @@ class PostgresDialect:
         """For a session's locks."""
         return f"SET statement_timeout = '{seconds}s'"
 
+    lock_table, unlock_table = "BEGIN; LOCK TABLE {}", "ROLLBACK"
+
     reading_for_update_skips_new_rows = True  # those that are not committed yet, rather than to wait for them
 
     # --- a transaction that is prepared: it begins as that, and belongs to no session once that is closed ---
@@ -274,7 +276,8 @@ class MySQLDialect:
 
     @staticmethod
     def dawdle(table, condition, seconds):
-        return f"CREATE TRIGGER dawdle BEFORE UPDATE ON {table} FOR EACH ROW IF {condition} THEN DO sleep({seconds}); END IF"
+        """The worker's own: while a session is in a trigger, it is shown as the definer's, and not as ours to end."""
+        return f"CREATE DEFINER = backfill TRIGGER dawdle BEFORE UPDATE ON {table} FOR EACH ROW IF {condition} THEN DO sleep({seconds}); END IF"
 
     @staticmethod
     def differ(one, other):
@@ -299,6 +302,8 @@ class MySQLDialect:
     @staticmethod
     def waits_at_most(seconds):
         return f"SET innodb_lock_wait_timeout = {seconds}"
+
+    lock_table, unlock_table = "LOCK TABLES {} WRITE", "UNLOCK TABLES"
 
     reading_for_update_skips_new_rows = False
 

@@ -174,6 +174,23 @@ def test_the_batch_in_flight_is_cancelled_if_asked(server, db, cancelling):
     assert server.value(db, "SELECT n FROM t") == 0
 
 
+@pytest.mark.engine("mariadb", "mysql")
+def test_a_batch_in_somebody_else_s_trigger_is_cancelled_behind_it(server, db, cancelling):
+    """Until then the server refuses to: the session is the definer's."""
+    server.sql(db, """CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1, 0), (2, 0);
+        GRANT SELECT, UPDATE ON t TO backfill;
+        CREATE TRIGGER theirs BEFORE UPDATE ON t FOR EACH ROW IF old.id = 1 THEN DO sleep(1); END IF;
+        CREATE DEFINER = backfill TRIGGER ours AFTER UPDATE ON t FOR EACH ROW IF old.id = 2 THEN DO sleep(4); END IF""")
+    job = increment(allow_triggers=True, rollback={"keep_old_values": False})
+    cancelling.submit(job, "--start")
+    wait_for(lambda: server.sleeps(db, server.superuser), 10, "the batch to be in their trigger")
+    touch(cancelling.stop_file)
+    begin = time.monotonic()
+    cancelling.wait_state(job, "paused", 5)
+    assert time.monotonic() - begin < 3
+    assert server.sql(db, "SELECT n FROM t") == [(0,), (0,)]
+
+
 def test_a_session_that_only_has_the_same_pid_is_not_cancelled(pg, db, cancelling):
     """A pid is used again, on this server or on the one that the control connection has moved to."""
     job = start_sleeping(pg, db, cancelling, 2)

@@ -1,5 +1,6 @@
 """Owners: a stalled daemon, a second daemon, and transactions that were open before the start."""
 
+import threading
 import time
 
 import pytest
@@ -279,6 +280,27 @@ def test_a_row_lock_that_the_batch_meets_late_is_named(server, db, daemon, table
     server.sql(db, server.dialect.dawdle("t", "mod(old.id, 500) = 1", 0.05))
     locked_row_is_named(server, db, daemon, increment(allow_triggers=True, batch={"rows": 500, "time": "400ms"},
                                                       rollback={"keep_old_values": False}))  # else all rows are locked first
+
+
+def test_a_table_lock_of_the_application_is_waited_for_in_short_turns(server, db, daemon, table):
+    """An open transaction keeps somebody waiting for the whole table, as who changes it is kept, and that keeps us. Both of them live on."""
+    job = counted(time="50ms")
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)
+    with server.connect(db, autocommit=False) as reader, server.connect(db) as changer:
+        execute(reader, "SELECT 1 FROM t LIMIT 1")
+        change = threading.Thread(target=execute, args=(changer, server.dialect.lock_table.format("t")), daemon=True)
+        change.start()
+        wait_for(lambda: "lock" in (hold_of(daemon, job) or "").lower(), 30, lambda: f"a hold; {daemon.show(job)}")
+        done = daemon.batches(job)
+        assert execute(reader, "SELECT 1") == [(1,)]
+        reader.rollback()
+        change.join(10)
+        assert not change.is_alive() and daemon.batches(job) == done
+        execute(changer, server.dialect.unlock_table)
+    daemon.wait_done(job)
+    assert daemon.show(job)["batches"]["failed"] == 0
+    assert_exactly_once(server, db, ROWS)
 
 
 def test_a_claim_does_not_end_a_session_that_only_has_the_former_one_s_pid(server, db, daemon, table):
