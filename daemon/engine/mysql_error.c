@@ -87,9 +87,13 @@ static bool says_disk_full(unsigned number, const char *message) {
 	       (strstr(message, "No space left") != NULL || strstr(message, "error 28 ") != NULL);
 }
 
-/* "running with the --read-only option so it cannot execute this statement"; it is said of other options as well. */
+/* "running with the --read-only option so it cannot execute this statement", which is said of other options as well; and "Can't
+ * lock file (errno: 165 - Table is read only)", of MySQL's InnoDB in read-only mode; and our own, which identity.sql makes a
+ * value that is wrong. */
 static bool says_read_only(unsigned number, const char *message) {
-	return number == 1290 && (strstr(message, "read-only") != NULL || strstr(message, "read_only") != NULL);
+	return (number == 1290 && (strstr(message, "read-only") != NULL || strstr(message, "read_only") != NULL)) ||
+	       (number == 1015 && strstr(message, "errno: 165 ") != NULL) ||
+	       (number == 1231 && strstr(message, "the server is read only") != NULL);
 }
 
 enum engine_error mysql_classify(unsigned number, const char *sqlstate, const char *message) {

@@ -116,7 +116,11 @@ def admin(server):
 
 
 def held_as_read_only(server, db, daemon, job):
-    wait_for(lambda: re.search("held: .*read.only", daemon.log()), 20, lambda: f"a hold that says why; log:\n{daemon.log()}")
+    def says_why():
+        """The log, where it was held for nothing else before; or whoever asks."""
+        shown = daemon.ctl("show", job.id)
+        return re.search("held: .*read.only", daemon.log()) or re.search("read.only", shown.stdout + shown.stderr)
+    wait_for(says_why, 40, lambda: f"a hold that says why; log:\n{daemon.log()}")
     done = daemon.batches(job)
     holds_for(lambda: daemon.progress(job) == ("running", done), 1.5, "nothing is written there")
 
