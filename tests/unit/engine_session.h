@@ -9,6 +9,19 @@
 #include <dirent.h>
 #include <ev.h>
 
+/* What the cases of engine_cases.h say to an engine, and hear from it. */
+struct engine_texts {
+	const char *scheme;                 /* of its URLs */
+	const char *without_tls, *with_tls; /* of session_url */
+	const char *count_sessions;         /* the tests' that have not ended, but those that sleep */
+	const char *sleep, *sleep_given;    /* 30 s, $1 s */
+	const char *value_given;            /* of the text $1 */
+	const char *length_given;
+	const char *many_rows;       /* 200,000, of 100 bytes and more; the first begins with 1 */
+	const char *ended_idle;      /* what is said of a session that was ended by its server */
+	const char *ended_executing; /* is in what is said */
+};
+
 /* --- one connection, seen by a test --- */
 
 static struct ev_loop *loop;

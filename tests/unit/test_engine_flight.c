@@ -59,26 +59,6 @@ static void a_flight_within_a_transaction_commits_nothing_behind_an_error(void *
 	end(&s);
 }
 
-/* More than sockets and buffers hold, both ways at once: who only flushes, or only reads, waits for ever. */
-static void fly_large_values(const char *sslmode) {
-	struct session s = {0};
-	open_session_over(&s, sslmode);
-	enum { SIZE = 20 * 1024 * 1024 };
-	autofree char *big = mem_alloc(SIZE + 1);
-	memset(big, 'y', SIZE);
-	const struct engine_statement flight[] = {with("select $1::text", (const char *const[]){big}),
-	                                          once("select i, repeat('x', 100) from generate_series(1, 200000) i"),
-	                                          with("select $1::text", (const char *const[]){big})};
-	fly(&s, flight, 3, "done:yyyyyyyyyy done:1 done:yyyyyyyyyy");
-	end(&s);
-}
-
-static void large_values_fly_both_ways(void **state) {
-	(void)state;
-	fly_large_values("disable");
-	fly_large_values("require");
-}
-
 static void copy_is_refused(void **state) {
 	(void)state;
 	struct session s = {0};
@@ -153,35 +133,6 @@ static void what_the_session_forgot_is_not_prepared_again(void **state) {
 	fly(&s, flight, 2, "done:7 done:8");
 	fly(&s, flight, 2, "done:7 done:8");
 	assert_prepared(&s, "0/0");
-	end(&s);
-}
-
-/* Whatever was answered before: how far the server came is not known. */
-static void a_flight_is_lost_as_a_whole(void **state) {
-	(void)state;
-	const struct engine_statement flight[] = {once("select 1"), once("select pg_sleep(30)"), once("select 2")};
-	struct session s = {0};
-	open_session(&s);
-	begin_flight(&s, flight, 3, 20000);
-	run_loop(0.2);
-	terminate(&s);
-	assert_true(wait_until(NULL, &s.answers, 1, 5));
-	assert_string_equal(s.flown, "lost:");
-	assert_string_equal(s.message, "terminating connection due to administrator command");
-	end(&s);
-	open_session(&s);
-	begin_flight(&s, flight, 3, 200);
-	assert_true(wait_until(NULL, &s.answers, 1, 5));
-	assert_string_equal(s.flown, "lost:");
-	assert_string_equal(s.message, "no answer within 200 ms");
-	fly(&s, flight, 1, "lost:"); /* not closed yet: lost again, not a crash */
-	end(&s);
-	open_session(&s); /* closing in flight: no callback */
-	begin_flight(&s, flight, 3, 20000);
-	engine_close(s.conn);
-	s.conn = NULL;
-	run_loop(0.1);
-	assert_int_equal(s.answers, 0);
 	end(&s);
 }
 

@@ -196,89 +196,7 @@ static void caching_sha2_password_logs_in(void **state) {
 	assert_tls(mem_printf("mysql://locked:right@localhost/?unix_socket=%s", sql_server.socket), false);
 }
 
-/* --- the thread that connects --- */
-
-static double longest_gap_of_connecting_to(const char *target) {
-	struct beat b = {0};
-	struct session s = {0};
-	start_beat(&b);
-	begin_connect(&s, target, 2);
-	assert_true(wait_until(&s.connected, NULL, 0, 4));
-	ev_timer_stop(loop, &b.timer);
-	assert_null(s.conn);
-	assert_int_equal(s.err.code, ERROR_TRY_AGAIN);
-	return b.longest;
-}
-
-static void connecting_never_holds_the_loop(void **state) {
-	(void)state;
-	int port;
-	int hole = open_port(&port);
-	autofree char *target = mem_printf("mysql://u@127.0.0.1:%d/x", port);
-	/* Blocking would be 2 s every time; a busy machine alone may keep us from running for a moment, so the best of three. */
-	double best = 1e9;
-	for (int i = 0; i < 3 && best > 0.05; i++) {
-		double gap = longest_gap_of_connecting_to(target);
-		best = gap < best ? gap : best;
-	}
-	close(hole);
-	assert_true(best <= 0.05);
-}
-
-static void abandoned_threads_clean_up(void **state) {
-	(void)state;
-	int port;
-	int hole = open_port(&port);
-	struct session s = {0};
-	autofree char *target = mem_printf("mysql://u@127.0.0.1:%d/x", port);
-	begin_connect(&s, target, 2);
-	usleep(100000);
-	assert_in_range(count_connect_threads(), 1, 10);
-	engine->connect_abandon(s.connecting);
-	/* With TLS the library reads all of the system's certificates each time, and lets nobody else do so meanwhile. */
-	autofree char *good = url("tester@", "?ssl_mode=disabled"), *slow = url("tester@", "?ssl_mode=required");
-	for (int i = 0; i < 30; i++) { /* before, while and after the thread hands over */
-		begin_connect(&s, i % 6 == 0 ? slow : good, 5);
-		usleep((useconds_t)i * 1000);
-		if (i % 2 == 0)
-			run_loop(0.001);
-		if (s.connecting != NULL)
-			engine->connect_abandon(s.connecting);
-		engine_close(s.conn);
-		s = (struct session){0};
-	}
-	run_loop(0.2);
-	assert_false(s.connected);
-	assert_connect_threads_end(); /* what they held, the leak checker counts */
-	close(hole);
-	/* A session whose statement was given up ends only when the statement does: those sleep from other tests. */
-	autofree char *left = NULL;
-	for (int i = 0; i < 50 && (left == NULL || strcmp(left, "0") != 0); i++) {
-		free(left);
-		usleep(50000);
-		left = ask("select count(*) from information_schema.processlist where user = 'tester' and coalesce(info, '') not like "
-		           "'%sleep%'");
-	}
-	assert_string_equal(left, "0");
-}
-
 /* --- losing it --- */
-
-static void silence_is_lost(void **state) {
-	(void)state;
-	struct session s = {0};
-	open_session(&s);
-	double before = ev_time();
-	execute_params(&s, "select sleep(30)", NULL, 0, 200);
-	assert_true(ev_time() - before < 5);
-	assert_int_equal(s.result.outcome, ENGINE_LOST);
-	assert_string_equal(s.message, "no answer within 200 ms");
-	execute(&s, "select 1"); /* not closed yet: lost again, not a crash */
-	assert_int_equal(s.result.outcome, ENGINE_LOST);
-	run_loop(0.05);
-	assert_false(s.lost); /* the statements were told already */
-	end(&s);
-}
 
 /* The same in each call that may wait: preparing, executing, reading rows. */
 static void silence_is_lost_in_prepared_statements(void **state) {
@@ -297,47 +215,6 @@ static void silence_is_lost_in_prepared_statements(void **state) {
 	}
 }
 
-static void termination_is_noticed(void **state) {
-	(void)state;
-	struct session s = {0};
-	open_session(&s); /* idle */
-	terminate(&s);
-	assert_true(wait_until(&s.lost, NULL, 0, 5));
-	assert_string_equal(s.why_lost, "the server has closed the connection");
-	end(&s);
-
-	open_session_over(&s, "required"); /* idle, over TLS, after work */
-	execute_params(&s, "select $1", (const char *const[]){"x"}, 1, 5000);
-	assert_done(&s, "x");
-	terminate(&s);
-	assert_true(wait_until(&s.lost, NULL, 0, 5));
-	end(&s);
-
-	open_session(&s); /* idle, closing itself */
-	s.close_inside = true;
-	terminate(&s);
-	assert_true(wait_until(&s.lost, NULL, 0, 5));
-	assert_null(s.conn);
-	end(&s);
-
-	open_session(&s); /* executing */
-	engine_execute(s.conn, "select sleep(30)", NULL, 0, 20000, on_result, &s);
-	run_loop(0.1);
-	terminate(&s);
-	assert_true(wait_until(NULL, &s.answers, 1, 5));
-	assert_int_equal(s.result.outcome, ENGINE_LOST);
-	assert_non_null(strstr(s.message, "(2013)"));
-	end(&s);
-
-	open_session(&s); /* gone, but the loop has not looked yet */
-	terminate(&s);
-	usleep(200000);
-	execute(&s, "select 1");
-	assert_int_equal(s.result.outcome, ENGINE_LOST);
-	assert_false(s.lost);
-	end(&s);
-}
-
 static void idle_timeouts_are_noticed(void **state) {
 	(void)state;
 	static const char *const modes[] = {"disabled", "required"};
@@ -349,73 +226,6 @@ static void idle_timeouts_are_noticed(void **state) {
 		assert_non_null(strstr(s.why_lost, sql_server.mariadb ? "closed the connection" : "because of inactivity"));
 		end(&s);
 	}
-}
-
-/* All sessions of a server stop: it has one process. The signal alone leaves its threads some time. */
-static void freeze_server(void) {
-	int status = 0;
-	assert_int_equal(kill(server.pid, SIGSTOP), 0);
-	assert_int_equal(waitpid(server.pid, &status, WUNTRACED), server.pid);
-	assert_true(WIFSTOPPED(status));
-}
-
-static void frozen_server_is_lost(void **state) {
-	(void)state;
-	if (sql_server.borrowed)
-		return; /* others use it */
-	struct session s = {0};
-	open_session(&s);
-	freeze_server();
-	execute_params(&s, "select 1", NULL, 0, 200);
-	kill(server.pid, SIGCONT);
-	assert_int_equal(s.result.outcome, ENGINE_LOST);
-	end(&s);
-}
-
-/* A statement that the socket does not take whole must not hold up closing. */
-static double time_to_close_on_frozen_server(const char *ssl_mode, bool with_value) {
-	struct session s = {0};
-	open_session_over(&s, ssl_mode);
-	enum { SIZE = 50 * 1024 * 1024 };
-	autofree char *big = mem_alloc(SIZE + 1);
-	memset(big, 'y', SIZE);
-	if (with_value) /* prepared, so that the value itself goes next */
-		execute_params(&s, "select length($1)", (const char *const[]){"y"}, 1, 5000);
-	int before_answers = s.answers;
-	freeze_server();
-	if (with_value)
-		engine_execute(s.conn, "select length($1)", (const char *const[]){big}, 1, 5000, on_result, &s);
-	else
-		engine_execute(s.conn, big, NULL, 0, 5000, on_result, &s);
-	run_loop(0.1);
-	double before = ev_time();
-	engine_close(s.conn);
-	double took = ev_time() - before;
-	s.conn = NULL;
-	kill(server.pid, SIGCONT);
-	assert_int_equal(s.answers, before_answers);
-	end(&s);
-	return took;
-}
-
-/* Waiting would be for ever, each time; a busy machine alone may keep us from running for a moment, so the best of three. */
-static void assert_closes_at_once(const char *ssl_mode, bool with_value) {
-	double best = 1e9;
-	for (int i = 0; i < 3 && best > 0.2; i++) {
-		double took = time_to_close_on_frozen_server(ssl_mode, with_value);
-		best = took < best ? took : best;
-	}
-	assert_true(best <= 0.2);
-}
-
-static void closing_never_waits(void **state) {
-	(void)state;
-	if (sql_server.borrowed)
-		return;
-	assert_closes_at_once("disabled", false);
-	assert_closes_at_once("required", false);
-	assert_closes_at_once("disabled", true);
-	assert_closes_at_once("required", true);
 }
 
 int main(void) {

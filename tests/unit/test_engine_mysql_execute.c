@@ -190,7 +190,7 @@ static void on_rows(void *context, const struct engine_result *result) {
 
 static void rows_and_columns_are_where_they_belong(void **state) {
 	(void)state;
-	static const char *const texts[] = {
+	static const char *const forms[] = {
 		"select 1, null, 'a' union all select 2, '', null union all select null, 'c', repeat('x', 0)",
 		"select 1, null, 'a' union all select 2, '', null union all select null, 'c', repeat('x', $1)",
 	};
@@ -198,46 +198,25 @@ static void rows_and_columns_are_where_they_belong(void **state) {
 	open_session(&s);
 	for (size_t i = 0; i < 2; i++) {
 		struct rows_seen seen = {0};
-		engine_execute(s.conn, texts[i], (const char *const[]){"0"}, i, 5000, on_rows, &seen);
+		engine_execute(s.conn, forms[i], (const char *const[]){"0"}, i, 5000, on_rows, &seen);
 		assert_true(wait_until(NULL, &seen.answers, 1, 5));
 		assert_string_equal(seen.text, "1;NULL;a;2;;NULL;NULL;c;;");
 	}
 	end(&s);
 }
 
-static void move_large_values(const char *ssl_mode) {
-	struct session s = {0};
-	open_session_over(&s, ssl_mode);
-	execute(&s, "with recursive r (i) as (select 1 union all select i + 1 from r where i < 1000)"
-	            " select a.i, repeat('x', 100) from r a, r b where b.i <= 200");
-	assert_done(&s, NULL);
-	assert_int_equal(s.result.nrows, 200000);
-	enum { SIZE = 20 * 1024 * 1024 };
-	autofree char *big = mem_alloc(SIZE + 1);
-	memset(big, 'y', SIZE);
-	execute_params(&s, "select $1", (const char *const[]){big}, 1, 20000);
-	assert_done(&s, big);
-	end(&s);
-}
-
-static void large_values_go_both_ways(void **state) {
-	(void)state;
-	move_large_values("disabled");
-	move_large_values("required");
-}
-
 /* However many are here already: between the turns, others have theirs. */
 static void rows_come_in_turns(void **state) {
 	(void)state;
-	static const char *const texts[] = {
+	static const char *const forms[] = {
 		"with recursive r (i) as (select 1 union all select i + 1 from r where i < 100) select a.i, '' from r a, r b",
 		"with recursive r (i) as (select 1 union all select i + 1 from r where i < 100) select a.i, $1 from r a, r b",
 	};
 	for (size_t i = 0; i < 4; i++) {
 		struct session s = {0};
 		open_session_over(&s, i < 2 ? "disabled" : "required");
-		execute_params(&s, texts[i % 2], (const char *const[]){""}, i % 2, 5000); /* prepared from now on */
-		engine_execute(s.conn, texts[i % 2], (const char *const[]){""}, i % 2, 20000, on_result, &s);
+		execute_params(&s, forms[i % 2], (const char *const[]){""}, i % 2, 5000); /* prepared from now on */
+		engine_execute(s.conn, forms[i % 2], (const char *const[]){""}, i % 2, 20000, on_result, &s);
 		usleep(300000);
 		int turns = 0;
 		for (; s.answers == 1; turns++)
@@ -411,14 +390,14 @@ static void interrupted_statements_are_timeouts(void **state) {
 /* Between its rows, where the library's prepared statements know of no error. */
 static void an_error_between_rows_is_an_error(void **state) {
 	(void)state;
-	static const char *const texts[] = {
+	static const char *const forms[] = {
 		"select repeat('x', 100000), (select id from t where id <= u.id) from t u order by id",
 		"select repeat('x', $1), (select id from t where id <= u.id) from t u order by id",
 	};
 	struct session s = {0};
 	open_session(&s);
 	for (size_t i = 0; i < 2; i++) {
-		execute_params(&s, texts[i], (const char *const[]){"100000"}, i, 5000);
+		execute_params(&s, forms[i], (const char *const[]){"100000"}, i, 5000);
 		assert_int_equal(s.result.outcome, ENGINE_REFUSED);
 		assert_string_equal(s.result.sqlstate, "21000");
 		assert_int_equal(s.result.nrows, 0);
@@ -570,35 +549,6 @@ static void several_results_are_refused(void **state) {
 	execute_params(&s, "call twice($1)", (const char *const[]){"2"}, 1, 5000);
 	assert_int_equal(s.result.outcome, ENGINE_LOST);
 	free(ask("drop procedure backfilld_test.twice"));
-	end(&s);
-}
-
-static void callbacks_may_execute_and_close(void **state) {
-	(void)state;
-	struct session s = {.execute_inside = 3};
-	open_session(&s);
-	execute(&s, "select 'outside'");
-	assert_true(wait_until(NULL, &s.answers, 4, 5));
-	assert_done(&s, "inside");
-	s.close_inside = true;
-	execute(&s, "select 'kept'");
-	assert_done(&s, "kept");
-	assert_null(s.conn);
-	end(&s);
-
-	open_session(&s);
-	s.close_inside = true;
-	execute_params(&s, "select sleep($1)", (const char *const[]){"30"}, 1, 50);
-	assert_int_equal(s.result.outcome, ENGINE_LOST);
-	assert_null(s.conn);
-	end(&s);
-
-	open_session(&s); /* closing while a statement runs: no callback */
-	engine_execute(s.conn, "select 1", NULL, 0, 5000, on_result, &s);
-	engine_close(s.conn);
-	s.conn = NULL;
-	run_loop(0.1);
-	assert_int_equal(s.answers, 0);
 	end(&s);
 }
 

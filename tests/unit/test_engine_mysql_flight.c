@@ -42,58 +42,6 @@ static void a_flight_ends_with_its_first_error(void **state) {
 	end(&s);
 }
 
-/* More than sockets and buffers hold. */
-static void fly_large_values(const char *ssl_mode) {
-	struct session s = {0};
-	open_session_over(&s, ssl_mode);
-	enum { SIZE = 20 * 1024 * 1024 };
-	autofree char *big = mem_alloc(SIZE + 1);
-	memset(big, 'y', SIZE);
-	const struct engine_statement flight[] = {
-		with("select $1", (const char *const[]){big}),
-		once("with recursive r (i) as (select 1 union all select i + 1 from r where i < 1000)"
-	         " select 1, repeat('x', 100) from r a, r b where b.i <= 200"),
-		with("select $1", (const char *const[]){big})};
-	fly(&s, flight, 3, "done:yyyyyyyyyy done:1 done:yyyyyyyyyy");
-	end(&s);
-}
-
-static void large_values_fly_both_ways(void **state) {
-	(void)state;
-	fly_large_values("disabled");
-	fly_large_values("required");
-}
-
-/* Whatever was answered before: how far the server came is not known. */
-static void a_flight_is_lost_as_a_whole(void **state) {
-	(void)state;
-	const struct engine_statement flight[] = {once("select 1"), with("select sleep($1)", (const char *const[]){"30"}),
-	                                          once("select 2")};
-	struct session s = {0};
-	open_session(&s);
-	begin_flight(&s, flight, 3, 20000);
-	run_loop(0.2);
-	terminate(&s);
-	assert_true(wait_until(NULL, &s.answers, 1, 5));
-	assert_string_equal(s.flown, "lost:");
-	assert_non_null(strstr(s.message, "(2013)"));
-	end(&s);
-	open_session(&s);
-	begin_flight(&s, flight, 3, 200);
-	assert_true(wait_until(NULL, &s.answers, 1, 5));
-	assert_string_equal(s.flown, "lost:");
-	assert_string_equal(s.message, "no answer within 200 ms");
-	fly(&s, flight, 1, "lost:"); /* not closed yet: lost again, not a crash */
-	end(&s);
-	open_session(&s); /* closing in flight: no callback */
-	begin_flight(&s, flight, 3, 20000);
-	engine_close(s.conn);
-	s.conn = NULL;
-	run_loop(0.1);
-	assert_int_equal(s.answers, 0);
-	end(&s);
-}
-
 /* The deadline is for the flight, not for each of its statements. */
 static void the_time_is_for_all(void **state) {
 	(void)state;

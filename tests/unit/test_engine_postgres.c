@@ -36,6 +36,17 @@ static void connects_and_says_where(void **state) {
 	end(&s);
 }
 
+static void tls_is_as_the_url_says(void **state) {
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct session s = {0};
+		open_session_over(&s, i == 0 ? texts.without_tls : texts.with_tls);
+		execute(&s, "select ssl from pg_stat_ssl where pid = pg_backend_pid()");
+		assert_done(&s, i == 0 ? "f" : "t");
+		end(&s);
+	}
+}
+
 static void connect_failures_say_why_and_whether_to_try_again(void **state) {
 	(void)state;
 	int dead;
@@ -68,69 +79,6 @@ static void bad_urls_never_show_the_password(void **state) {
 	assert_null(strstr(err.message, "sesame"));
 	assert_null(engine_for_url("sesame", &err));
 	assert_null(strstr(err.message, "sesame"));
-}
-
-static double longest_gap_of_connecting_to(const char *target) {
-	struct beat b = {0};
-	struct session s = {0};
-	start_beat(&b);
-	begin_connect(&s, target, 2);
-	assert_true(wait_until(&s.connected, NULL, 0, 4));
-	ev_timer_stop(loop, &b.timer);
-	assert_null(s.conn);
-	assert_int_equal(s.err.code, ERROR_TRY_AGAIN);
-	return b.longest;
-}
-
-static void connecting_never_holds_the_loop(void **state) {
-	(void)state;
-	int port;
-	int hole = open_port(&port);
-	autofree char *target = mem_printf("postgresql://127.0.0.1:%d/x", port);
-	/* Blocking would be 2 s every time; a busy machine alone may keep us from running for a moment, so the best of three. */
-	double best = 1e9;
-	for (int i = 0; i < 3 && best > 0.05; i++) {
-		double gap = longest_gap_of_connecting_to(target);
-		best = gap < best ? gap : best;
-	}
-	close(hole);
-	assert_true(best <= 0.05);
-}
-
-static void abandoned_threads_clean_up(void **state) {
-	(void)state;
-	int port;
-	int hole = open_port(&port);
-	struct session s = {0};
-	autofree char *target = mem_printf("postgresql://127.0.0.1:%d/x", port);
-	begin_connect(&s, target, 2);
-	usleep(100000);
-	assert_in_range(count_connect_threads(), 1, 10);
-	engine_postgres.connect_abandon(s.connecting);
-	autofree char *good = url("postgres@", "postgres");
-	for (int i = 0; i < 30; i++) { /* before, while and after the thread hands over */
-		begin_connect(&s, good, 5);
-		usleep((useconds_t)i * 1000);
-		if (i % 2 == 0)
-			run_loop(0.001);
-		if (s.connecting != NULL)
-			engine_postgres.connect_abandon(s.connecting);
-		engine_close(s.conn);
-		s = (struct session){0};
-	}
-	run_loop(0.2);
-	assert_false(s.connected);
-	assert_connect_threads_end(); /* what they held, the leak checker counts */
-	close(hole);
-	/* A session whose statement was given up ends only when the statement does: those sleep from other tests. */
-	autofree char *left = NULL;
-	for (int i = 0; i < 50 && (left == NULL || strcmp(left, "0") != 0); i++) {
-		free(left);
-		usleep(50000);
-		left = ask("select count(*) from pg_stat_activity where application_name = 'backfilld test'"
-		           " and query !~ 'pg_sleep'");
-	}
-	assert_string_equal(left, "0");
 }
 
 /* --- executing --- */
@@ -239,28 +187,6 @@ static void raised_errors_have_their_class(void **state) {
 	end(&s);
 }
 
-static void move_large_values(const char *sslmode) {
-	struct session s = {0};
-	open_session_over(&s, sslmode);
-	execute(&s, "select ssl from pg_stat_ssl where pid = pg_backend_pid()");
-	assert_done(&s, strcmp(sslmode, "require") == 0 ? "t" : "f");
-	execute(&s, "select i, repeat('x', 100) from generate_series(1, 200000) i");
-	assert_done(&s, "1");
-	assert_int_equal(s.result.nrows, 200000);
-	enum { SIZE = 20 * 1024 * 1024 };
-	autofree char *big = mem_alloc(SIZE + 1);
-	memset(big, 'y', SIZE);
-	execute_params(&s, "select $1::text", (const char *const[]){big}, 1, 20000);
-	assert_done(&s, big);
-	end(&s);
-}
-
-static void large_values_go_both_ways(void **state) {
-	(void)state;
-	move_large_values("disable");
-	move_large_values("require");
-}
-
 static void copy_is_refused(void **state) {
 	(void)state;
 	struct session s = {0};
@@ -271,85 +197,11 @@ static void copy_is_refused(void **state) {
 	end(&s);
 }
 
-static void callbacks_may_execute_and_close(void **state) {
-	(void)state;
-	struct session s = {.execute_inside = 3};
-	open_session(&s);
-	execute(&s, "select 'outside'");
-	assert_true(wait_until(NULL, &s.answers, 4, 5));
-	assert_done(&s, "inside");
-	s.close_inside = true;
-	execute(&s, "select 'kept'");
-	assert_done(&s, "kept");
-	assert_null(s.conn);
-	end(&s);
-
-	open_session(&s);
-	s.close_inside = true;
-	execute_params(&s, "select pg_sleep($1::float8)", (const char *const[]){"30"}, 1, 50);
-	assert_int_equal(s.result.outcome, ENGINE_LOST);
-	assert_null(s.conn);
-	end(&s);
-
-	open_session(&s); /* closing while a statement runs: no callback */
-	engine_execute(s.conn, "select 1", NULL, 0, 5000, on_result, &s);
-	engine_close(s.conn);
-	s.conn = NULL;
-	run_loop(0.1);
-	assert_int_equal(s.answers, 0);
-	end(&s);
-}
-
 /* --- losing it --- */
 
-static void silence_is_lost(void **state) {
+static void idle_transactions_are_ended(void **state) {
 	(void)state;
 	struct session s = {0};
-	open_session(&s);
-	double before = ev_time();
-	execute_params(&s, "select pg_sleep(30)", NULL, 0, 200);
-	assert_true(ev_time() - before < 5);
-	assert_int_equal(s.result.outcome, ENGINE_LOST);
-	assert_string_equal(s.message, "no answer within 200 ms");
-	execute(&s, "select 1"); /* not closed yet: lost again, not a crash */
-	assert_int_equal(s.result.outcome, ENGINE_LOST);
-	run_loop(0.05);
-	assert_false(s.lost); /* the statements were told already */
-	end(&s);
-}
-
-static void termination_is_noticed(void **state) {
-	(void)state;
-	struct session s = {0};
-	open_session(&s); /* idle */
-	terminate(&s);
-	assert_true(wait_until(&s.lost, NULL, 0, 5));
-	assert_string_equal(s.why_lost, "terminating connection due to administrator command");
-	end(&s);
-
-	open_session(&s); /* idle, closing itself */
-	s.close_inside = true;
-	terminate(&s);
-	assert_true(wait_until(&s.lost, NULL, 0, 5));
-	assert_null(s.conn);
-	end(&s);
-
-	open_session(&s); /* executing */
-	engine_execute(s.conn, "select pg_sleep(30)", NULL, 0, 20000, on_result, &s);
-	run_loop(0.1);
-	terminate(&s);
-	assert_true(wait_until(NULL, &s.answers, 1, 5));
-	assert_int_equal(s.result.outcome, ENGINE_LOST);
-	assert_string_equal(s.message, "terminating connection due to administrator command");
-	end(&s);
-
-	open_session(&s); /* gone, but the loop has not looked yet */
-	terminate(&s);
-	execute(&s, "select 1");
-	assert_int_equal(s.result.outcome, ENGINE_LOST);
-	assert_false(s.lost);
-	end(&s);
-
 	open_session(&s);
 	execute(&s, "begin; set local idle_in_transaction_session_timeout = 50");
 	assert_true(wait_until(&s.lost, NULL, 0, 5));
@@ -357,48 +209,11 @@ static void termination_is_noticed(void **state) {
 	end(&s);
 }
 
-static void frozen_server_is_lost(void **state) {
-	(void)state;
-	struct session s = {0};
-	open_session(&s);
-	pid_t backend = (pid_t)engine_backend_pid(s.conn);
-	assert_int_equal(kill(backend, SIGSTOP), 0);
-	execute_params(&s, "select 1", NULL, 0, 200);
-	assert_int_equal(s.result.outcome, ENGINE_LOST);
-	kill(backend, SIGCONT);
-	end(&s);
-}
-
-/* A statement that the socket does not take whole must not hold up closing. */
-static void close_on_frozen_server(const char *sslmode) {
-	struct session s = {0};
-	open_session_over(&s, sslmode);
-	pid_t backend = (pid_t)engine_backend_pid(s.conn);
-	assert_int_equal(kill(backend, SIGSTOP), 0);
-	enum { SIZE = 50 * 1024 * 1024 };
-	autofree char *big = mem_alloc(SIZE + 1);
-	memset(big, 'y', SIZE);
-	engine_execute(s.conn, "select length($1::text)", (const char *const[]){big}, 1, 5000, on_result, &s);
-	run_loop(0.1);
-	assert_int_equal(s.answers, 0);
-	double before = ev_time();
-	engine_close(s.conn);
-	assert_true(ev_time() - before < 0.5);
-	s.conn = NULL;
-	kill(backend, SIGCONT);
-	end(&s);
-}
-
-static void closing_never_waits(void **state) {
-	(void)state;
-	close_on_frozen_server("disable");
-	close_on_frozen_server("require");
-}
-
 int main(void) {
 	begin_tests();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connects_and_says_where),
+		cmocka_unit_test(tls_is_as_the_url_says),
 		cmocka_unit_test(connect_failures_say_why_and_whether_to_try_again),
 		cmocka_unit_test(bad_urls_never_show_the_password),
 		cmocka_unit_test(connecting_never_holds_the_loop),
@@ -411,6 +226,7 @@ int main(void) {
 		cmocka_unit_test(callbacks_may_execute_and_close),
 		cmocka_unit_test(silence_is_lost),
 		cmocka_unit_test(termination_is_noticed),
+		cmocka_unit_test(idle_transactions_are_ended),
 		cmocka_unit_test(frozen_server_is_lost),
 		cmocka_unit_test(closing_never_waits),
 		cmocka_unit_test(abandoned_threads_clean_up),
