@@ -34,9 +34,9 @@ STEPS = {
     "round": ("begin", "settings", "constraints", "wait", "shape", "last_key", "take", "segment", "event", "commit"),
     "open": ("begin", "wait", "open", "commit"),
     "complete": ("begin", "identity", "seen", "complete", "event", "commit"),
-    "start": ("begin", "identity", "lock", "flags", "state", "segments", "event", "commit"),
+    "start": ("begin", "identity", "lock", "flags", "accept", "state", "segments", "event", "commit"),
     "pause": ("begin", "identity", "lock", "seen", "state", "segments", "event", "commit"),
-    "resume": ("begin", "identity", "lock", "flags", "state", "segments", "event", "commit"),
+    "resume": ("begin", "identity", "lock", "flags", "accept", "state", "segments", "event", "commit"),
     "cancel": ("begin", "identity", "lock", "seen", "state", "segments", "event", "commit"),
     "stop": ("begin", "identity", "flag", "lock", "jobs", "segments", "event", "commit"),
 }

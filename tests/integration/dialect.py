@@ -5,7 +5,7 @@ import json
 
 class PostgresDialect:
     name = "postgresql"
-    silent_steps = ()  # of a transaction: this server has to be told nothing there
+    silent_steps = ("accept",)  # of a transaction: this server has to be told nothing there
     captures = ("update", "insert-update")  # kinds of work whose rows are locked and looked at before they are written
 
     @staticmethod

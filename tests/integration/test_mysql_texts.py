@@ -446,7 +446,7 @@ def test_settings_are_this_servers_alone(t, job):
     else:
         assert session.run("SELECT @@max_execution_time, @@wait_timeout").rows == [["2500", "2"]]
     assert session.run("SELECT SUM(n) FROM k").rows == [["0"]]
-    t.session.query("UPDATE k SET n = 1 WHERE id = 100")
+    t.session.query("UPDATE k SET n = 1 WHERE id = 99")
     assert session.run("SELECT SUM(n) FROM k").rows == [["1"]]  # READ COMMITTED
     job.own.run("commit")
     assert int(session.run("SELECT @@wait_timeout").rows[0][0]) > 2
