@@ -242,10 +242,13 @@ def site_waits(pg, db, daemon, job):
     return time.monotonic() - begin
 
 
+CHECKPOINT_ENDS = range(75, 200)  # so many bytes before COMMIT's end the checkpoint is under way, behind another statement of its flight
+
+
 def silences_of(rng, size):
-    """(direction, bytes): behind COMMIT; from the work on, when the rows are locked; and anywhere."""
+    """(direction, bytes): behind COMMIT; within the checkpoint, when the rows are locked; and anywhere."""
     anywhere = [(direction, rng.randrange(size[direction])) for direction in [UP, DOWN] * (15 if SOAK else 1)]
-    locked = [(UP, size[UP] - rng.randrange(320)) for _ in range(30 if SOAK else 1)]
+    locked = [(UP, size[UP] - before) for before in rng.sample(CHECKPOINT_ENDS, 30 if SOAK else 1)]
     return [(UP, size[UP])] + locked + (anywhere if SOAK else rng.sample(anywhere, 1))
 
 
