@@ -137,29 +137,35 @@ static char *work_kept(const struct jobfile *job, const struct table_shape *shap
 	return (job->kind == JOB_INSERT ? mysql_insert_kept : mysql_update_kept)(job, shape, leaf, has_after);
 }
 
-static const char created[] = "(SELECT create_time FROM information_schema.tables WHERE table_schema = $11 AND table_name = $12)";
+/* Of the leaf's table, as information_schema has it. */
+static void add_of_table(struct strbuf *b, const char *what) {
+	strbuf_printf(b, "(SELECT %s FROM information_schema.tables WHERE table_schema = $11 AND table_name = $12)", what);
+}
 
-/* When the table was made or built anew, and of what types and collations its key is: as shape_check.sql puts it. The work has
- * locked its definition, so that both hold until the commit. The time alone is asked for where it is enough: for the types the
- * server makes a table on disk, at ten times the cost of all the rest. */
+/* When the table was made or built anew, by which engine, and of what types and collations its key is: as shape_check.sql puts
+ * it. The work has locked its definition, so that all of it holds until the commit. The time alone is asked for where it is
+ * enough: for the types the server makes a table on disk, at ten times the cost of all the rest. */
 static char *checkpoint(const struct table_shape *shape) {
 	autostrbuf b = {0}, columns = {0};
 	strbuf_add(&b, dialect_sql(&dialect_mysql, "checkpoint"));
 	if (shape->time_is_enough) {
-		strbuf_printf(&b, " AND CONVERT(%s USING utf8mb4) COLLATE utf8mb4_bin = LEFT($13, 19)", created);
+		strbuf_add(&b, " AND CONVERT(");
+		add_of_table(&b, "create_time");
+		strbuf_add(&b, " USING utf8mb4) COLLATE utf8mb4_bin = LEFT($13, 19)");
 		return strbuf_take(&b);
 	}
 	for (size_t i = 0; i < shape->nkey; i++) {
 		strbuf_add(&columns, i > 0 ? ", " : "");
 		mysql_add_literal(&columns, shape->key[i].name);
 	}
+	strbuf_add(&b, " AND CONVERT(CONCAT_WS(' ', ");
+	add_of_table(&b, "CONCAT_WS(' ', create_time, engine)");
 	strbuf_printf(
 		&b,
-		" AND CONVERT(CONCAT_WS(' ', %s, (SELECT GROUP_CONCAT(CONCAT_WS('/', column_type, collation_name) ORDER BY "
-		"FIELD(column_name, "
-		"%s) SEPARATOR ' ') FROM information_schema.columns WHERE table_schema = $11 AND table_name = $12 AND column_name "
-		"IN (%s))) USING utf8mb4) COLLATE utf8mb4_bin = $13",
-		created, columns.data, columns.data);
+		", (SELECT GROUP_CONCAT(CONCAT_WS('/', column_type, collation_name) ORDER BY FIELD(column_name, %s) SEPARATOR ' ') "
+		"FROM information_schema.columns WHERE table_schema = $11 AND table_name = $12 AND column_name IN (%s))) USING utf8mb4) "
+		"COLLATE utf8mb4_bin = $13",
+		columns.data, columns.data);
 	return strbuf_take(&b);
 }
 

@@ -1,6 +1,6 @@
 -- Is the table still what the job was submitted for? One row: what is not (NULL: it is), which leaves came after the freeze
--- and are none of the job's, and two marks that change with the table: of its leaves, and of the key's columns, as the
--- dialect's checkpoint compares it; the server's version; whether the time in the second mark is enough, as no later change can have the
+-- and are none of the job's, and two marks that change with the table: of its leaves, and of its engine and the key's columns, as
+-- the dialect's checkpoint compares it; the server's version; whether the time in the second mark is enough, as no later change can have the
 -- same: on MariaDB it is that of the file with the definition, which every change of it writes anew; and what to do about the change, if it
 -- is not to be put back. What the shape doesn't say is not compared. A leaf's oid is InnoDB's id of the table or partition, which is another
 -- behind whatever builds it anew: an ALTER or OPTIMIZE, after which the job may go on, and another table of that name, which nothing tells
@@ -72,7 +72,7 @@ SELECT (SELECT CONCAT(@backfilld_schema, '.', @backfilld_table, ': ', what) FROM
        (SELECT GROUP_CONCAT(part ORDER BY part SEPARATOR ', ') FROM found
          WHERE @backfilld_frozen AND NOT EXISTS (SELECT 1 FROM known WHERE known.part = found.part)),
        (SELECT GROUP_CONCAT(oid ORDER BY oid SEPARATOR ' ') FROM found),
-       CONCAT_WS(' ', (SELECT create_time FROM information_schema.tables WHERE table_schema = @backfilld_schema AND table_name = @backfilld_table),
+       CONCAT_WS(' ', (SELECT CONCAT_WS(' ', create_time, engine) FROM information_schema.tables WHERE table_schema = @backfilld_schema AND table_name = @backfilld_table),
                  (SELECT GROUP_CONCAT(CONCAT_WS('/', type_now, collation_now) ORDER BY number SEPARATOR ' ') FROM `key`)),
        CONCAT(SUBSTRING_INDEX(@@version, '.', 1), LPAD(SUBSTRING_INDEX(SUBSTRING_INDEX(@@version, '.', 2), '.', -1), 2, '0'),
               LPAD(SUBSTRING_INDEX(SUBSTRING_INDEX(@@version, '-', 1), '.', -1), 2, '0')),
