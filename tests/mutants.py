@@ -246,7 +246,7 @@ MUTANTS = {
         ("a float key", RULES_POSTGRES, 'if (fact_flag(column, "float"))', "if (column == NULL)", "float_key"),
         ("SET on the key", RULES, "if (write->to_worked_table && write->does.updates && rules_writes_column", "if (false && rules_writes_column", "set_on_the_key"),
         ("a generated column", RULES, 'if (fact_flag(column, "generated"))', "if (false)", "generated_column"),
-        ("an identity column", RULES_POSTGRES, 'return fact_flag(column, "identity_always") ?', "return false ?", "identity_column"),
+        ("an identity column", RULES_POSTGRES, 'return fact_flag(column, "identity_always") ?', "return column == NULL ?", "identity_column"),
         ("a view", RULES_POSTGRES, 'if (strcmp(kind, "r") != 0 &&', "if (kind[0] != 'v' && strcmp(kind, \"r\") != 0 &&", "view"),
         ("a trigger", RULES, "if (job->allow_triggers)", "if (job->allow_triggers || true)", "trigger"),
         ("a cascade", RULES, "if (job->allow_cascades)", "if (job->allow_cascades || true)", "cascade"),
