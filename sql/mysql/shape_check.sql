@@ -6,6 +6,7 @@
 -- behind whatever builds it anew: an ALTER or OPTIMIZE, after which the job may go on, and another table of that name, which nothing tells
 -- from these. A person does: the brackets have a mark of the ids, by which shape_accept.sql knows that he was told of these. InnoDB has
 -- names as files have them.
+-- The columns are read into a table of their own (DISTINCT): MariaDB would open all tables of the server for a join with them.
 -- SET … = (SELECT …) would lock the job's row until the transaction ends, for a sign of life to wait behind and deadlock with. $1 job
 SET @backfilld_shape = NULL, @backfilld_frozen = NULL;
 SELECT shape, round > 0 OR frozen_at IS NOT NULL INTO @backfilld_shape, @backfilld_frozen FROM backfill.job WHERE id = $1;
@@ -32,13 +33,16 @@ WITH innodb AS (
     SELECT CONVERT(COALESCE(l.part, '') USING utf8mb4) COLLATE utf8mb4_bin AS part, l.oid,
            NOT @backfilld_frozen OR EXISTS (SELECT 1 FROM backfill.segment AS s WHERE s.job_id = $1 AND s.leaf = l.number - 1 AND NOT s.done) AS wanted
       FROM JSON_TABLE(@backfilld_shape, '$.leaves[*]' COLUMNS (number FOR ORDINALITY, part VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.partition', oid BIGINT UNSIGNED PATH '$.oid')) AS l
+), of_table AS (
+    SELECT DISTINCT column_name, column_type, collation_name
+      FROM information_schema.columns
+     WHERE table_schema = @backfilld_schema AND table_name = @backfilld_table
 ), `key` AS (
     SELECT k.number, k.name, k.type AS type_then, k.collation AS collation_then, CONVERT(c.column_name USING utf8mb4) AS present,
            CONVERT(c.column_type USING utf8mb4) COLLATE utf8mb4_bin AS type_now, CONVERT(c.collation_name USING utf8mb4) COLLATE utf8mb4_bin AS collation_now
       FROM JSON_TABLE(@backfilld_shape, '$.key[*]' COLUMNS (number FOR ORDINALITY, name VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.name',
                                                             type MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$.type', collation VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.collation')) AS k
-      LEFT JOIN information_schema.columns AS c
-        ON c.table_schema = @backfilld_schema AND c.table_name = @backfilld_table AND c.column_name = k.name
+      LEFT JOIN of_table AS c ON c.column_name = k.name
 ), changes AS (
     SELECT 1 AS place, known.part AS thing, CONCAT(IF(known.part = '', 'the table', CONCAT('partition ', known.part)),
                                                    ' is gone since the job was submitted') AS what

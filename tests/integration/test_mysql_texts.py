@@ -245,6 +245,16 @@ def test_of_a_table_made_long_ago_the_time_is_enough(t, job):
     own.session.query("SET timestamp = DEFAULT")
 
 
+def test_a_look_at_the_table_opens_no_others(t, job):
+    for i in range(20):
+        t.session.query(f"CREATE TABLE neighbour{i} (id INT)")
+    t.session.query("FLUSH TABLES")
+    opened = "SHOW SESSION STATUS LIKE 'Opened_table_definitions'"
+    before = int(job.own.session.run(opened).rows[0][1])
+    job.own.run("shape_check", job.id)
+    assert int(job.own.session.run(opened).rows[0][1]) - before < 20
+
+
 @pytest.mark.engine("mariadb")
 @pytest.mark.parametrize("change", [
     "ALTER TABLE k MODIFY id INT UNSIGNED NOT NULL",
