@@ -45,7 +45,7 @@ MUTANTS = {f"MySQL: {name}": it for name, it in {
                                     (KEY, '"%s" : "UNHEX(%s)"', '"%s" : "%s"')], on_mariadb("test_mysql_texts.py::test_every_row_once")),
     "BIGINT UNSIGNED is signed": ([(KEY, '"CAST(CONCAT(%s) AS UNSIGNED)" : "CAST(%s AS UNSIGNED)"', '"CAST(CONCAT(%s) AS SIGNED)" : "CAST(%s AS SIGNED)"')],
                                   on_mariadb("test_mysql_texts.py::test_every_row_once")),
-    "an ENUM's key is its label": ([(KEY, "kind == BITS || (kind == NUMBERED && walked)", "kind == BITS")], on_mariadb("test_mysql_texts.py::test_every_row_once")),
+    "an ENUM's key is its label": ([(KEY, "kind == BITS || (kind == NUMBERED && walked)", "kind == BITS || (kind == BITS && walked)")], on_mariadb("test_mysql_texts.py::test_every_row_once")),
     "a zero date is cast": ([(KEY, "if (origin == ORIGIN_PARAMETER)\n\t\tstrbuf_add(b, value);\n\telse\n\t\tadd_cast", "add_cast")],
                             on_mariadb("test_mysql_texts.py::test_zero_dates_are_not_lost")),
 
