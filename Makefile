@@ -13,8 +13,9 @@ LIBS_COMMON := jansson libconfig libcrypto libprotobuf-c
 LIBS_DAEMON := libpq libmariadb libsystemd
 CPPFLAGS += -I. -D_GNU_SOURCE $(if $(FAILPOINTS),-DBACKFILLD_FAILPOINTS=1)
 CFLAGS ?= -O2 -g
+WERROR ?= -Werror
 override CFLAGS += -std=c17 -fstack-protector-strong -Wall -Wextra -Wshadow -Wstrict-prototypes \
-	-Wmissing-prototypes -Wconversion -Wformat=2 -Wvla -Werror -pthread \
+	-Wmissing-prototypes -Wconversion -Wformat=2 -Wvla $(WERROR) -pthread \
 	$(shell $(PKG_CONFIG) --cflags $(LIBS_COMMON) $(LIBS_DAEMON))
 LDLIBS_COMMON := $(shell $(PKG_CONFIG) --libs $(LIBS_COMMON)) -lpg_query -lm
 LDLIBS_DAEMON := $(shell $(PKG_CONFIG) --libs $(LIBS_DAEMON)) -lev

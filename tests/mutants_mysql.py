@@ -52,7 +52,7 @@ MUTANTS = {f"MySQL: {name}": it for name, it in {
     # --- the session ---
     "the server's isolation": ([(SQL + "control_begin.sql", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;", "")],
                                on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
-    "the server's sql_mode": ([(DIALECT, '"SET SESSION sql_mode = CONCAT(', '"SET @not_pinned = CONCAT(')],
+    "the server's sql_mode": ([(DIALECT, '"sql_mode = CONCAT(', '"sql_mode = ELT(1, @@sql_mode, ')],
                               on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
     "the server's time_zone": ([(DIALECT, "time_zone = '+00:00', ", "")], on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
     "a metadata lock is waited for as long as the server likes": (
