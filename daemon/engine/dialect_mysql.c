@@ -37,8 +37,8 @@ static char *control_tables(const char *worker) {
 /* Everything on which the meaning of a fragment or the text of a key depends is pinned, in every transaction, and whatever a
  * server's own defaults could do to the work: refuse it, cut it off, or let it pass unchecked. MariaDB can make the assignments
  * of an UPDATE all mean the row as it was. https://mariadb.com/kb/en/sql-mode/ */
-static const char pinned[] =
-	"SET SESSION sql_mode = CONCAT('STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
+const char mysql_pinned[] =
+	"sql_mode = CONCAT('STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
 	"NO_ENGINE_SUBSTITUTION', /*M!100600 ',SIMULTANEOUS_ASSIGNMENT', */ ''), time_zone = '+00:00', lc_time_names = 'en_US', "
 	"character_set_client = utf8mb4, character_set_results = utf8mb4, collation_connection = utf8mb4_general_ci, "
 	"div_precision_increment = 4, default_week_format = 0, sql_auto_is_null = 0, sql_safe_updates = 0, sql_select_limit = "
@@ -54,10 +54,9 @@ static int64_t whole_seconds(int64_t ms) {
  * what is idle, which commit.sql and rollback.sql put back; and none for a statement that writes. `wait_for_disk`: the server's
  * setting rules. */
 static char *settings(const struct table_shape *shape, const struct dialect_session *session) {
-	(void)shape;
 	autostrbuf b = {0};
 	int64_t statement_ms = session->statement_timeout_ms, lock_s = whole_seconds(session->lock_timeout_ms);
-	strbuf_add(&b, pinned);
+	strbuf_printf(&b, "SET SESSION %s", shape->session != NULL ? shape->session : mysql_pinned);
 	strbuf_printf(&b, ", innodb_lock_wait_timeout = %" PRId64 ", lock_wait_timeout = %" PRId64, lock_s, lock_s);
 	strbuf_printf(
 		&b,

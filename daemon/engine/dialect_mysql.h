@@ -10,6 +10,10 @@
 #include "common/strbuf.h"
 #include "daemon/engine/dialect.h"
 
+/* What the meaning of a new job's fragments and the text of its keys depend on, as SET SESSION takes it. A job keeps what it was
+ * submitted with, whatever a later version pins. */
+extern const char mysql_pinned[];
+
 void mysql_add_ident(struct strbuf *b, const char *name);
 void mysql_add_literal(struct strbuf *b, const char *text);
 void mysql_add_relation(struct strbuf *b, const char *schema, const char *name);

@@ -266,6 +266,7 @@ static bool is_conflict_key(const struct table_shape *shape, const char *name) {
 }
 
 static void fill_shape(struct table_shape *shape, const json_t *key, const struct rules_write *write, const json_t *written) {
+	shape->session = mem_dup(mysql_pinned);
 	if (!fact_flag(key, "primary"))
 		shape->key_index = mem_dup(fact_text(key, "name"));
 	const json_t *columns = json_object_get(written, "columns");

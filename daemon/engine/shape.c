@@ -18,6 +18,7 @@ void shape_free(struct table_shape *shape) {
 	free(shape->schema);
 	free(shape->name);
 	free(shape->key_index);
+	free(shape->session);
 	for (size_t i = 0; i < shape->nkey; i++)
 		column_clear(&shape->key[i]);
 	for (size_t i = 0; i < shape->nwritten; i++)
@@ -73,6 +74,7 @@ json_t *shape_to_json(const struct table_shape *shape) {
 	                         strings_to_json(shape->conflict_key, shape->nconflict_key), "leaves", leaves, "estimated_rows",
 	                         (json_int_t)shape->estimated_rows);
 	set_string(json, "key_index", shape->key_index);
+	set_string(json, "session", shape->session);
 	if (shape->nwritten > 0)
 		json_object_set_new(json, "written", columns_to_json(shape->written, shape->nwritten));
 	return json;
@@ -158,6 +160,7 @@ static bool read_shape(const json_t *json, struct table_shape *shape) {
 		return false;
 	shape->partitioned = json_is_true(partitioned);
 	shape->key_index = mem_dup(json_string_value(json_object_get(json, "key_index")));
+	shape->session = mem_dup(json_string_value(json_object_get(json, "session")));
 	return read_string(json, "schema", &shape->schema) && read_string(json, "name", &shape->name) &&
 	       read_int(json, "oid", &shape->oid) && read_key(json, shape) && read_written(json, shape) &&
 	       read_strings(json, "search_path", &shape->search_path, &shape->nsearch_path) &&

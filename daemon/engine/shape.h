@@ -45,6 +45,7 @@ struct table_shape {
 	struct shape_column
 		*written; /* MySQL: the columns that the job writes, and the conflict key's: kept values go by their types */
 	size_t nwritten;
+	char *session;             /* MySQL: what is pinned, as SET SESSION takes it; NULL: stored by an older version */
 	struct shape_leaf *leaves; /* at least one */
 	size_t nleaves;
 	int64_t estimated_rows; /* of all leaves */
