@@ -1,6 +1,5 @@
-"""A TCP proxy between a client and PostgreSQL or MySQL that fails by instruction. It knows a connection by the application_name of its
-startup packet, or the program_name of its first one, and strikes it after an exact number of bytes, counted from a chosen message of
-the client's."""
+"""A TCP proxy between a client and a database that fails by instruction. It knows a connection by the name that the client gives
+itself, and strikes it after an exact number of bytes, counted from a chosen message of the client's, or from its beginning."""
 
 import asyncio
 import collections
@@ -10,20 +9,20 @@ import socket
 import struct
 import threading
 
+from wire import WIRES
+
 UP, DOWN = "up", "down"  # from the client to the server, and back
 RESET, FIN, SILENCE, HALF_CLOSE = "reset", "fin", "silence", "half-close"
 EXECUTE, SYNC = b"E", b"S"
 SYNC_SIZE = 5
-CONNECT = b"\0application_name\0"  # a marker that only the startup packet holds
-PROGRAM = b"\x0cprogram_name"  # MySQL's, as long as it says
-ENCRYPTION_REQUESTS = (80877103, 80877104)
+NOBODY, ACCEPT = "", b"(is accepted)"  # a connection before its client has said a word, and how that begins
 START_DEADLINE = 10
 LINGER_NOT = struct.pack("ii", 1, 0)  # close() sends RST
 
 
 class Exchange:
-    """What a connection carries from a message that holds `marker` on (of those that come after the instruction the nth), up to
-    the next such message, or the answer to the one that holds `last`. `strike` happens once `after` bytes went in `direction`;
+    """What a connection carries from a message that says `marker` on (of those that come after the instruction the nth), up to
+    the next such message, or the answer to the one that says `last`. `strike` happens once `after` bytes went in `direction`;
     without one the bytes are only counted. SILENCE keeps the bytes of both directions back until heal(); HALF_CLOSE ends
     `direction` alone. `between_statements`: not where the server has begun with a statement and awaits the rest of it."""
 
@@ -62,7 +61,7 @@ class Ended(Exception):
 class Connection:
     def __init__(self, proxy, reader, writer):
         self.proxy = proxy
-        self.application = ""
+        self.wire = proxy.wire()
         self.readers, self.writers = {UP: reader}, {DOWN: writer}
         self.gate = asyncio.Event()  # shut: whatever arrives is kept, and not passed on
         self.ended = set()  # directions
@@ -70,6 +69,7 @@ class Connection:
 
     async def run(self):
         try:
+            self._hear(ACCEPT)
             await self.gate.wait()
             self.readers[DOWN], self.writers[UP] = await asyncio.open_connection("127.0.0.1", self.proxy.server_port)
             for writer in self.writers.values():
@@ -83,10 +83,14 @@ class Connection:
             self.close(reset=False)
 
     async def _flow(self, direction, carry):
-        with contextlib.suppress(Ended, asyncio.IncompleteReadError):
-            await carry()
-        await self.gate.wait()
-        self._end(direction)
+        try:
+            with contextlib.suppress(Ended, asyncio.IncompleteReadError):
+                await carry()
+            await self.gate.wait()  # in a silence nobody hears of an end, either
+            self._end(direction)
+        except OSError:
+            await self.gate.wait()
+            raise
 
     def _end(self, direction):
         if direction not in self.ended and not self.writers[direction].transport.is_closing():
@@ -94,51 +98,26 @@ class Connection:
         self.ended.add(direction)
 
     async def _upward(self):
-        await (self._upward_mysql if self.proxy.engine != "postgresql" else self._upward_postgres)()
+        async for message in self.wire.messages(self.readers[UP]):
+            self._hear(self.wire.said(message))
+            if self.exchange is not None:
+                self.exchange.comes(message)
+            await self._forward(UP, message)
 
-    async def _upward_mysql(self):
-        """https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html"""
-        while True:
-            head = await self.readers[UP].readexactly(4)
-            packet = head + await self.readers[UP].readexactly(int.from_bytes(head[:3], "little"))
-            _, found, rest = packet.partition(PROGRAM)
-            if found and not self.application:
-                self.application = rest[1:1 + rest[0]].decode()
-            await self._message(packet)
-
-    async def _upward_postgres(self):
-        reader, code = self.readers[UP], ENCRYPTION_REQUESTS[0]
-        while code in ENCRYPTION_REQUESTS:
-            head = await reader.readexactly(8)
-            length, code = struct.unpack("!II", head)
-            packet = head + await reader.readexactly(length - 8)
-            self._know(packet)
-            await self._message(packet)
-        while True:
-            head = await reader.readexactly(5)
-            await self._message(head + await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4))
-
-    def _know(self, startup):
-        _, found, rest = startup.partition(CONNECT)
-        if found:
-            self.application = rest.split(b"\0", 1)[0].decode()
-
-    async def _message(self, message):
-        wanted = self.proxy.wanted[self.application]
-        if self.exchange is not None and (self.exchange.last_seen or self.exchange.marker in message):
+    def _hear(self, said):
+        wanted = self.proxy.wanted[self.wire.application]
+        if self.exchange is not None and (self.exchange.last_seen or self.exchange.marker in said):
             self._forget_exchange()
-        if self.exchange is None and wanted and wanted[0].marker in message:
+        if self.exchange is None and wanted and wanted[0].marker in said:
             wanted[0].nth -= 1
             if wanted[0].nth == 0:
                 self.exchange = wanted.popleft()
         if self.exchange is not None and self.exchange.last is not None:
-            self.exchange.last_seen = self.exchange.last in message
-        if self.exchange is not None:
-            self.exchange.comes(message)
-        await self._forward(UP, message)
+            self.exchange.last_seen = self.exchange.last in said
 
     async def _downward(self):
         while data := await self.readers[DOWN].read(65536):
+            self.wire.answered(data)
             await self._forward(DOWN, data)
 
     async def _forward(self, direction, data):
@@ -195,11 +174,11 @@ class Proxy:
     """Forwards to the server's port on this host, in a thread of its own. Everything public may be called from the test."""
 
     def __init__(self, server_port, engine="postgresql"):
-        self.server_port, self.engine = server_port, engine
+        self.server_port, self.wire = server_port, WIRES[engine]
         self.port = None
         self.errors = []
         self.manner = (math.inf, None)
-        self.wanted = collections.defaultdict(collections.deque)  # application_name → exchanges to come
+        self.wanted = collections.defaultdict(collections.deque)  # who connects → exchanges to come
         self._open = True
         self._connections = {}  # → task
         self._loop = asyncio.new_event_loop()
@@ -236,7 +215,7 @@ class Proxy:
     def url(self, url):
         """The same database as `url` says, through here; in clear, to be read."""
         assert f":{self.server_port}/" in url and "?" not in url, url
-        return url.replace(f":{self.server_port}/", f":{self.port}/") + ("" if self.engine == "postgresql" else "?ssl_mode=disabled")
+        return url.replace(f":{self.server_port}/", f":{self.port}/") + self.wire.clear
 
     def watch(self, application, exchange):
         """Several for one application happen one after the other."""
@@ -252,7 +231,7 @@ class Proxy:
         def shut():
             self._open = self._open and application is not None
             for connection in self._connections:
-                if application in (None, connection.application):
+                if application in (None, connection.wire.application):
                     connection.gate.clear()
         self._do(shut)
 
