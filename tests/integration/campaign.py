@@ -1,22 +1,17 @@
 """What the crash campaigns share: their size, the failpoints, a daemon that is always given something to do, and the record."""
 
 import contextlib
-import json
-import os
 import random
-import subprocess
 import threading
 import time
 
 import pytest
 
-from daemon import REPOSITORY
 from kinds import KINDS, Work, kinds_on
+from results import WHOLE, draw_seed, record
 from waiting import POLL_SECONDS, DeadlineExceeded
 from writers import Writers
 
-WHOLE = os.environ.get("BACKFILLD_SOAK") == "1"
-RESULTS = os.environ.get("BACKFILLD_SOAK_RESULTS")
 STATEMENT = pytest.param("statement", marks=pytest.mark.engine("postgresql"))
 EACH_KIND = [*KINDS][:-1] + [STATEMENT] if WHOLE else [""]  # the seed chooses one whose name begins so
 EACH_JOB_KIND = ["update", "insert", STATEMENT] if WHOLE else [""]  # where on_conflict makes no difference
@@ -44,16 +39,11 @@ WORK = ("claim", "open", "round", "batch", "ahead", "complete")  # nobody asks f
 STATE_CHANGES = ("start", "pause", "resume", "cancel")  # one transaction, named "state"
 
 
-def git_commit():
-    return subprocess.run(["git", "-C", REPOSITORY, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-
-
 class Campaign:
     """One database, one kind of work, one daemon that dies or loses something again and again. `blows` counts that."""
 
     def __init__(self, server, db, daemon, name, kind, rows=ROWS):
-        self.seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
-        print(f"SEED={self.seed}")
+        self.seed = draw_seed()
         self.rng = random.Random(f"{self.seed} {name} {kind}")
         self.server, self.db, self.daemon, self.name = server, db, daemon, name
         self.kind = self.rng.choice([name for name in kinds_on(server) if name.startswith(kind)])
@@ -172,18 +162,9 @@ class Campaign:
             self.keep_working()
             time.sleep(POLL_SECONDS)
         verdict = self.work.verdict()
-        self._record(verdict)
+        record(self.server, self.name, self.kind, self.begin, self.seed, self.blows, verdict.rows, verdict.lost, verdict.doubled)
         assert verdict.rows > 0
         assert (verdict.lost, verdict.doubled) == (0, 0), f"SEED={self.seed} {self.name} {self.kind}: {verdict}"
         self.work.check_rows()
         self.work.check_states()
         assert self.server.value(self.db, "SELECT sum(failed_batches) FROM backfill.job") == 0
-
-    def _record(self, verdict):
-        if RESULTS is None:
-            return
-        row = {"date": time.strftime("%Y-%m-%d"), "commit": git_commit(), "server": self.server.version_text(),
-               "campaign": self.name, "kind": self.kind, "kills": self.blows, "rows": verdict.rows, "lost": verdict.lost,
-               "doubled": verdict.doubled, "seconds": round(time.monotonic() - self.begin), "seed": self.seed}
-        with open(RESULTS, "a") as f:
-            f.write(json.dumps(row) + "\n")

@@ -2,16 +2,15 @@
 
 import contextlib
 import errno
-import json
 import mmap
 import os
 import random
 import struct
 import time
 
-from campaign import RESULTS, git_commit
-from campaign import WHOLE as SOAK
 from daemon import REPOSITORY
+from results import WHOLE as SOAK
+from results import draw_seed, record
 
 BUILD = os.path.join(REPOSITORY, "build", "failpoint")
 LIBRARY = os.path.join(BUILD, "tests", "starve.so")
@@ -81,13 +80,12 @@ class Campaign:
     """Which calls fail: a sample in a normal run, all of them in a soak, or as many as there is time for, in an order that a seed
     decides."""
 
-    def __init__(self, name, shard=0, shards=1):
-        self.name, self.shard, self.shards = name, shard, shards
+    def __init__(self, server, name, shard=0, shards=1):
+        self.server, self.name, self.shard, self.shards = server, name, shard, shards
         self.faults, self.possible, self.begin = 0, 0, time.monotonic()
-        self.seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
+        self.seed = draw_seed()
         self.rng = random.Random(self.seed)
         self.end = self.begin + float(os.environ.get("BACKFILLD_SOAK_SECONDS", 600))
-        print(f"SEED={self.seed}")
 
     def refusals(self, label, kind, total, sample):
         """Of calls 1 to total: (the first, the last) that is refused. A soak that has no time left ends."""
@@ -106,17 +104,11 @@ class Campaign:
 
     def report(self):
         """Only what was exact gets here."""
-        if RESULTS is None:
-            return
-        line = {"date": time.strftime("%Y-%m-%d"), "commit": git_commit(), "server": "", "campaign": self.name.replace("_", " "), "kind": self.shard,
-                "kills": self.faults, "possible": self.possible, "rows": None, "lost": 0, "doubled": 0,
-                "seconds": round(time.monotonic() - self.begin), "seed": self.seed}
-        with open(RESULTS, "a") as f:
-            f.write(json.dumps(line) + "\n")
+        record(self.server, self.name.replace("_", " "), self.shard, self.begin, self.seed, self.faults, None, possible=self.possible)
 
 
 @contextlib.contextmanager
-def campaign(name, shard=0, shards=1):
-    made = Campaign(name, shard, shards)
+def campaign(server, name, shard=0, shards=1):
+    made = Campaign(server, name, shard, shards)
     yield made
     made.report()

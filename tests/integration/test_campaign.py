@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from campaign import EACH_JOB_KIND, EACH_KIND, STATE_CHANGES, STATEMENT, WHOLE, WORK, Campaign
+from campaign import EACH_JOB_KIND, EACH_KIND, STATE_CHANGES, STATEMENT, WORK, Campaign
 from kinds import KINDS
+from results import WHOLE
 from waiting import wait_for
 
 KILLS_A_POINT = int(os.environ.get("BACKFILLD_SOAK_KILLS", "20"))  # for each kind, as all of these

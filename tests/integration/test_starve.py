@@ -68,11 +68,11 @@ def sweep_command(starve, faults, command, kinds, sample):
 # --- programs that end by themselves ---
 
 
-def test_check_config(make_daemon, starve):
+def test_check_config(server, make_daemon, starve):
     daemon = make_daemon()
     daemon.write_conf()
     command = [starved("backfilld"), "-c", daemon.conf, "--check-config"]
-    with campaign("refused: --check-config") as faults:
+    with campaign(server, "refused: --check-config") as faults:
         sweep_command(starve, faults, command, ("memory", "descriptors"), 100)
 
 
@@ -81,7 +81,7 @@ def test_backfillctl(server, db, daemon, starve):
     job = increment(allow_triggers=True)
     daemon.submit(job)
     path = job.write(daemon.directory)
-    with campaign("refused: backfillctl") as faults:
+    with campaign(server, "refused: backfillctl") as faults:
         for words in (["list"], ["show", job.id], ["-o", "json", "list"], ["targets"], ["events", job.id], ["set", job.id,
                       "batch.rows=50"], ["submit", path], ["check", path], ["help"], ["nonsense"]):
             command = [starved("backfillctl"), "-s", daemon.socket, *words]
@@ -128,10 +128,10 @@ def assert_ended_cleanly(daemon, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_start(starved_daemon, starve, kind):
+def test_start(server, starved_daemon, starve, kind):
     daemon = starved_daemon
     assert daemon.terminate() == 0
-    with campaign(f"refused at the start: {kind}") as faults:
+    with campaign(server, f"refused at the start: {kind}") as faults:
         starve.count(kind)
         daemon.launch()
         wait_for(lambda: is_up(daemon), 10, "the target")
@@ -174,7 +174,7 @@ def bring_on(daemon, job, path):
 def test_job(server, db, starved_daemon, starve, kind, sample, shard):
     daemon = starved_daemon
     create_counted_table(server, db, ROWS)
-    with campaign(f"refused in a job: {kind}", shard, SHARDS) as faults:
+    with campaign(server, f"refused in a job: {kind}", shard, SHARDS) as faults:
         starve.count(kind)
         daemon.run_job(increment(allow_triggers=True))
         for first, last in faults.refusals("job", kind, starve.calls, sample):
