@@ -62,6 +62,17 @@ class PostgresDialect:
     def drop_failing(table):
         return f"DROP TRIGGER fail ON {table}"
 
+    # --- what the daemon says on the wire (tests/fault): markers of a message each ---
+
+    batch = b"BEGIN ISOLATION LEVEL READ COMMITTED\0"  # a batch's, and a round's
+    batch_commits = None  # nothing is said between a batch's COMMIT and the next batch
+    ahead = b"READ COMMITTED READ ONLY"  # the look-up of the next end, on a connection of its own
+    state = b"SET state = $2, reason = $3"  # only a change of state says so
+    commits = b"COMMIT\0"
+    logged_in = b"FROM pg_control_system()"  # the first question of a connection
+    checkpoint_ends = range(75, 200)  # so many bytes before COMMIT's end the checkpoint is under way, behind another statement of its flight
+    awaits_half_a_statement = True  # with no time-out of the server's
+
     rows_scanned_meanwhile = 0  # by what else is done, as rows_read of the server counts
 
     @staticmethod
@@ -230,6 +241,14 @@ class MySQLDialect:
     @staticmethod
     def drop_failing(table):
         return "DROP TRIGGER fail"
+
+    batch = b"SET SESSION sql_mode = CONCAT("  # behind START TRANSACTION, which a claim says, too: it ends the round instead
+    batch_commits = commits = b"COMMIT AND NO CHAIN"
+    ahead = b"START TRANSACTION READ ONLY"
+    state = b"SET reason = ?, epoch = epoch + 1"
+    logged_in = b"SET SESSION autocommit = 1, completion_type"
+    checkpoint_ends = range(60, 200)
+    awaits_half_a_statement = False
 
     rows_scanned_meanwhile = 15000  # of information_schema; one scan of the table that is walked more is too many
 

@@ -293,6 +293,10 @@ class MySQLServer(Server):
         finally:
             self.sql(self.system, f"DROP USER {name}")
 
+    def forget_passwords(self):
+        """What the server remembers of a log-in would do for the next one."""
+        self.sql(self.system, "FLUSH PRIVILEGES")
+
     def grant_on_all_tables(self, db, privileges, role=WORKER):
         self.sql(db, f"GRANT {privileges} ON {db}.* TO {role}")
 

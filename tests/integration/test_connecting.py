@@ -91,11 +91,6 @@ def assert_all_up(targets):
     assert {name: target["state"] for name, target in targets.items()} == {name: "up" for name in targets}, targets
 
 
-def forget_password(server, db):
-    """What the server remembers of a log-in would do for the next one."""
-    server.sql(db, "FLUSH PRIVILEGES")
-
-
 def test_a_password_goes_every_way_and_none_shows_it(server, db, seen, certificates):
     """The first log-in of caching_sha2_password sends the password itself: over TLS or a Unix socket as it is, else encrypted with
     the server's public key. https://dev.mysql.com/doc/refman/9.4/en/caching-sha2-pluggable-authentication.html"""
@@ -111,7 +106,7 @@ def test_a_password_goes_every_way_and_none_shows_it(server, db, seen, certifica
     for name, url in ways.items():
         tap = Tap(server.primary.port)
         if "remembered" not in name:
-            forget_password(server, db)
+            server.forget_passwords()
         assert_all_up(seen({"main": url(tap.port)}))
         tap.close()
         assert bool(tap.sent) == (name != "socket")
