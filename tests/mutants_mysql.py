@@ -54,11 +54,15 @@ MUTANTS = {f"MySQL: {name}": it for name, it in {
                                on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
     "the server's sql_mode": ([(DIALECT, '"sql_mode = CONCAT(', '"sql_mode = ELT(1, @@sql_mode, ')],
                               on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
-    "the server's time_zone": ([(DIALECT, "time_zone = '+00:00', ", "")], on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
+    "the server's time_zone": ([(DIALECT, "time_zone = '+00:00', ", ""), (SQL + "connect.sql", "time_zone = '+00:00', ", "")],
+                               on_mariadb("test_session.py::test_every_setting_of_mysql_that_matters_is_pinned")),
+    "what stands in a session stands for ever": (
+        [("daemon/engine/mysql.c", "if (!changes)", "if (!changes || conn->standing != NULL)")],
+        on_mariadb("test_session.py::test_what_a_trigger_sets_holds_for_no_other_batch")),
     "a metadata lock is waited for as long as the server likes": (
         [(DIALECT, ' ", lock_wait_timeout = %" PRId64, lock_s, lock_s)', ', lock_s)')], on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
     "no ROLLBACK after a refusal": ([("daemon/engine/transaction.c", 'text(t, "rollback")', '"DO 0"')],
-                                    on_mariadb("test_takeover.py::test_a_row_lock_of_the_application_is_waited_for_and_named")),
+                                    on_mariadb("test_kept.py::test_a_row_that_begins_to_match_after_the_look_at_the_old_values")),
     "1205 is the row's own fault": ([(ERRORS, "{1205, ENGINE_ERROR_CONTENTION}", "{1205, ENGINE_ERROR_DATA}")],
                                     on_mariadb("test_takeover.py::test_a_row_lock_of_the_application_is_waited_for_and_named")),
 }.items()}

@@ -82,6 +82,7 @@ struct engine_statement {
 	const char *const *params;
 	size_t nparams;
 	bool repeated; /* in a flight: the same text comes again on this connection, and may be kept parsed in its session */
+	bool stands;   /* in a flight: it only sets the session, for good. Left out while the server tells of no change since */
 	bool strict;   /* in a flight: a warning is an error, ENGINE_ERROR_DATA. Servers whose warnings are mere news have none */
 };
 

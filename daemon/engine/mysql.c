@@ -29,6 +29,7 @@ struct question {
 	char **params;
 	size_t nparams;
 	bool strict;
+	char *stands; /* the text, if it only sets the session; or NULL */
 	struct mysql_answer answer;
 };
 
@@ -45,6 +46,7 @@ struct mysql_conn {
 	struct question *questions;
 	size_t count;
 	size_t current, piece; /* the one that is asked */
+	char *standing;        /* the text that has set the session as it is; NULL: not known */
 	engine_result_fn *fn;
 	engine_flown_fn *flown;
 	void *context;
@@ -69,6 +71,7 @@ static void question_set(struct question *question, const struct engine_statemen
 	question->params = mem_alloc(s->nparams * sizeof *question->params);
 	question->nparams = s->nparams;
 	question->strict = s->strict;
+	question->stands = s->stands ? mem_dup(s->sql) : NULL;
 	for (size_t i = 0; i < s->nparams; i++)
 		question->params[i] = mem_dup(s->params[i]);
 }
@@ -77,6 +80,7 @@ static void questions_free(struct question *questions, size_t count) {
 	for (size_t i = 0; i < count; i++) {
 		mysql_text_clear(&questions[i].text);
 		mem_free_strings(questions[i].params, questions[i].nparams);
+		free(questions[i].stands);
 		mysql_answer_clear(&questions[i].answer);
 	}
 	free(questions);
@@ -203,6 +207,19 @@ static void refuse(struct question *question) {
 	mysql_message(question->answer.message, sizeof question->answer.message, question->answer.error, question->why_not);
 }
 
+static bool is_said(const struct mysql_conn *conn, const struct question *question) {
+	return question->stands != NULL && conn->standing != NULL && strcmp(question->stands, conn->standing) == 0;
+}
+
+/* A statement stands if the server, which tells of what is set, has told of that. A trigger may set the session, too. */
+static void note_session(struct mysql_conn *conn, const struct question *question, bool done, bool changes) {
+	bool whole = done && conn->piece == question->text.count;
+	if (!changes)
+		return;
+	free(conn->standing);
+	conn->standing = whole ? mem_dup(question->stands) : NULL;
+}
+
 /* False: there is nothing more to ask. */
 static bool find_piece(struct mysql_conn *conn) {
 	for (; conn->current < conn->count; conn->current++, conn->piece = 0) {
@@ -211,7 +228,7 @@ static bool find_piece(struct mysql_conn *conn) {
 			refuse(question);
 			return false;
 		}
-		if (conn->piece < question->text.count)
+		if (conn->piece < question->text.count && !is_said(conn, question))
 			return true;
 	}
 	return false;
@@ -233,9 +250,11 @@ static bool take_answer(struct mysql_conn *conn) {
 	}
 	if (answer.error == EMPTY_QUERY)
 		mysql_answer_clear(&answer);
-	bool done = answer.error == 0;
-	absorb(&conn->questions[conn->current].answer, &answer);
+	struct question *question = &conn->questions[conn->current];
+	bool done = answer.error == 0, changes = answer.changes;
+	absorb(&question->answer, &answer);
 	conn->piece++;
+	note_session(conn, question, done, changes);
 	return done;
 }
 
@@ -336,6 +355,7 @@ static void close_conn(struct engine_conn *base) {
 	struct question *questions = become_idle(conn);
 	if (questions != NULL)
 		questions_free(questions, count);
+	free(conn->standing);
 	free(conn);
 }
 

@@ -42,6 +42,7 @@ struct mysql_session {
 	bool strict;
 	const struct call *call;
 	bool suspended; /* the call was started, and is to be continued */
+	bool changed;   /* a variable of the session that connect.sql has tracked, by the statement or the one before */
 	int failed;
 	my_bool closed;
 	MYSQL_ROW row;
@@ -416,6 +417,7 @@ static int run(struct mysql_session *s, int ready) {
 		s->suspended = waits != 0;
 		if (s->suspended)
 			return waits;
+		s->changed = s->changed || (s->mysql->server_status & SERVER_SESSION_STATE_CHANGED) != 0;
 		s->call = s->call->then(s);
 		if (reads_rows(s->call) && ++rows > ROWS_A_TURN)
 			return MYSQL_SESSION_YIELDS;
@@ -450,7 +452,9 @@ int mysql_session_continue(struct mysql_session *s, int ready) {
 
 struct mysql_answer mysql_session_take(struct mysql_session *s) {
 	struct mysql_answer answer = s->answer;
+	answer.changes = s->changed || answer.error != 0;
 	s->answer = (struct mysql_answer){0};
+	s->changed = false;
 	mysql_answer_clear(&s->warnings);
 	return answer;
 }

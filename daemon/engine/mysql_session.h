@@ -27,6 +27,7 @@ struct mysql_answer {
 	struct strbuf names; /* of the columns, each with a NUL behind it */
 	int64_t affected;
 	unsigned error; /* the server's number, or the library's; 0: done */
+	bool changes;   /* the session may be set otherwise now: the server told of it, or it failed half-way */
 	bool warned;    /* the statement was strict, and done with that warning */
 	char sqlstate[6];
 	char message[640]; /* with the number; "" if done */

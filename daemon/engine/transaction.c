@@ -248,6 +248,7 @@ static struct engine_statement to_send(const struct statement *s) {
 	                                 .params = (const char *const *)s->params,
 	                                 .nparams = s->nparams,
 	                                 .repeated = s->repeated,
+	                                 .stands = s->stands,
 	                                 .strict = s->strict};
 }
 

@@ -34,6 +34,7 @@ struct statement {
 	char **params;
 	size_t nparams;
 	bool repeated; /* for one that flies: as in struct engine_statement. False unless set */
+	bool stands;   /* the same */
 	bool strict;   /* as in struct engine_statement. False unless set */
 };
 

@@ -254,7 +254,8 @@ struct batch *batch_start(struct link *link, const struct batch_request *request
 	bool own = request->own_session;
 	struct transaction *t = transaction_new("batch", dialect_sql(dialect, "begin"));
 	transaction_fly(t, dialect->fence_fails);
-	transaction_add(t, "settings", texts->settings, NULL, NULL)->repeated = own;
+	struct statement *settings = transaction_add(t, "settings", texts->settings, NULL, NULL);
+	settings->repeated = settings->stands = own;
 	transaction_add(t, "constraints", dialect_sql(dialect, "constraints_immediate"), NULL, NULL);
 	transaction_add(t, "boundary", texts->boundary, prepare_boundary, absorb_boundary);
 	transaction_add(t, "count", texts->count, prepare_count, absorb_count);

@@ -214,12 +214,38 @@ def test_a_hostile_server_s_job_is_exact(server, db, counted, hostile, daemon):
 
 @pytest.mark.engine("mariadb", "mysql")
 def test_a_job_keeps_the_settings_it_was_submitted_with(server, db, daemon):
-    server.sql(db, "CREATE TABLE seen (id int PRIMARY KEY, third varchar(30)); INSERT INTO seen VALUES (1, ''); GRANT SELECT, UPDATE ON seen TO backfill")
-    job = Job(table="public.seen", kind="update", set={"third": "1 / 3"})
+    server.sql(db, "CREATE TABLE seen (id int PRIMARY KEY, week int); INSERT INTO seen VALUES (1, NULL); GRANT SELECT, UPDATE ON seen TO backfill")
+    job = Job(table="public.seen", kind="update", set={"week": "WEEK('2021-01-03')"})
     daemon.submit(job)
     recorded = json.loads(server.value(db, "SELECT shape FROM backfill.job"))["session"]
     assert "time_zone = '+00:00'" in recorded and "sql_mode" in recorded and "character_set_client = utf8mb4" in recorded
-    server.sql(db, "UPDATE backfill.job SET shape = REPLACE(shape, 'div_precision_increment = 4', 'div_precision_increment = 8')")
+    server.sql(db, "UPDATE backfill.job SET shape = REPLACE(shape, 'default_week_format = 0', 'default_week_format = 3')")
     daemon.ctl("start", job.id)
     daemon.wait_done(job)
-    assert server.value(db, "SELECT third FROM seen").startswith("0.33333333")
+    assert server.value(db, "SELECT week FROM seen") == 53
+
+
+@pytest.mark.engine("mariadb", "mysql")
+def test_what_a_trigger_sets_holds_for_no_other_batch(server, db, daemon):
+    """A job's settings stand in its session. The server tells when something else is set there."""
+    server.sql(db, f"""CREATE TABLE t (id int PRIMARY KEY, week int NOT NULL DEFAULT -1);
+        INSERT INTO t (id) SELECT i FROM {server.dialect.series(1, 1000)}; GRANT SELECT, UPDATE ON t TO backfill;
+        CREATE TRIGGER precise AFTER UPDATE ON t FOR EACH ROW SET SESSION default_week_format = 3""")
+    daemon.run_job(Job(table="public.t", kind="update", set={"week": "WEEK('2021-01-03')"}, allow_triggers=True, batch={"rows": 100}))
+    assert server.value(db, "SELECT count(DISTINCT batch) FROM (SELECT (id - 1) DIV 100 AS batch FROM t WHERE week = 1) AS good") == 10
+
+
+@pytest.mark.engine("mariadb")
+def test_what_stands_in_a_session_is_not_said_again(server, db, daemon):
+    create_counted_table(server, db, 3000)
+    job = increment(allow_triggers=True, batch={"rows": 100, "delay": "10ms"})
+    daemon.submit(job)
+    server.sql(db, "SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON; TRUNCATE TABLE mysql.general_log")
+    try:
+        daemon.ctl("start", job.id)
+        daemon.wait_done(job)
+    finally:
+        server.sql(db, "SET GLOBAL general_log = OFF, GLOBAL log_output = DEFAULT")
+    batches = "FROM mysql.general_log WHERE thread_id = (SELECT MAX(thread_id) FROM mysql.general_log WHERE argument LIKE 'UPDATE backfill.segment%position_key%')"
+    assert server.value(db, f"SELECT count(*) {batches} AND command_type = 'Execute' AND argument LIKE 'UPDATE backfill.segment%position_key%'") == 30
+    assert server.value(db, f"SELECT count(*) {batches} AND argument LIKE 'SET SESSION sql_mode = CONCAT(%'") < 6
