@@ -54,7 +54,8 @@ MUTANTS = {f"MySQL: {name}": it for name, it in {
                                on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
     "the server's sql_mode": ([(DIALECT, '"sql_mode = CONCAT(', '"sql_mode = ELT(1, @@sql_mode, ')],
                               on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
-    "the server's time_zone": ([(DIALECT, "time_zone = '+00:00', ", ""), (SQL + "connect.sql", "time_zone = '+00:00', ", "")],
+    "the server's time_zone": ([(DIALECT, "time_zone = '+00:00', ", ""), (SQL + "connect.sql", "time_zone = '+00:00', ", ""),
+                                (SQL + "control_begin.sql", "time_zone = '+00:00', ", "")],
                                on_mariadb("test_session.py::test_every_setting_of_mysql_that_matters_is_pinned")),
     "what stands in a session stands for ever": (
         [("daemon/engine/mysql.c", "if (!changes)", "if (!changes || conn->standing != NULL)")],

@@ -88,7 +88,7 @@ def work_of(kind):
 def assert_copied_once(server, db, rows):
     """There is no key on the copy: whatever was inserted is there."""
     doubled = server.sql(db, "SELECT id, count(*) FROM copy GROUP BY id HAVING count(*) > 1 ORDER BY 1 LIMIT 10")
-    lost = server.sql(db, f"SELECT i FROM {server.dialect.series(1, rows)} WHERE i NOT IN (SELECT id FROM copy) LIMIT 10")
+    lost = server.sql(db, f"SELECT i FROM {server.dialect.series(1, rows)} EXCEPT SELECT id FROM copy LIMIT 10")
     assert (doubled, lost) == ([], []), f"doubled {doubled}, lost {lost}"
 
 
