@@ -35,7 +35,8 @@ MUTANTS = {f"MySQL: {name}": it for name, it in {
         [(SQL + "claim_end_backend.sql", "CONCAT('KILL ', ", "CONCAT(NULL, ")],
         on_mariadb("test_mysql_texts.py::test_a_second_owner_waits_and_then_ends_the_first")),
     "what is idle in a transaction may be": ([(DIALECT, "IDLE_IN_TRANSACTION_S = 2", "IDLE_IN_TRANSACTION_S = 600")],
-                                             on_mariadb("test_mysql_texts.py::test_what_is_idle_in_a_transaction_is_ended")),
+                                             on_mariadb("test_mysql_texts.py::test_what_is_idle_in_a_transaction_is_ended",
+                                                        "test_fault.py::test_a_connection_that_falls_silent_in_mid_batch")),
     "rows that are captured may change": ([(KEPT, " HAVING COUNT(*) > 0 FOR UPDATE", " HAVING COUNT(*) > 0")],
                                           on_mariadb("test_mysql_kept.py::test_kept_rows_are_the_changed_ones")),
 

@@ -424,7 +424,7 @@ def test_delay(server, db, proxy, daemon):
     proxy.carry(delay_s=0.02)
     daemon.wait_batches(job, daemon.batches(job) + 3)
     assert "lost" not in daemon.log()
-    proxy.carry(delay_s=0.6)
+    proxy.carry(delay_s=0.4)
     wait_for(lambda: "held: " in daemon.log(), 2 * GOES_ON_WITHIN_S, lambda: f"a hold; log:\n{daemon.log()}")
     batches = daemon.batches(job)
     holds_for(lambda: daemon.batches(job) == batches, 1, "no batch in the dark")
