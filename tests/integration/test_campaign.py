@@ -138,6 +138,7 @@ def test_killed_at_every_failpoint(server, db, daemon, what, kind):
 def test_random_kills(server, db, daemon, kind):
     campaign = Campaign(server, db, daemon, "kill -9 at random", kind, MANY)
     campaign.batch = {"delay": campaign.rng.choice(["0ms", "2ms"])}  # without a rest, the next end is looked up ahead
+    campaign.until(lambda: campaign.committed() > 0, campaign.keep_working, "a batch")  # a life may be too short to submit a job
     daemon.kill9()
     with campaign.traffic():
         for _ in range(RANDOM_KILLS if WHOLE else 4):
