@@ -51,7 +51,7 @@ MUTANTS = {f"MySQL: {name}": it for name, it in {
                             on_mariadb("test_mysql_texts.py::test_zero_dates_are_not_lost")),
 
     # --- the session ---
-    "the server's isolation": ([(SQL + "control_begin.sql", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;", "")],
+    "the server's isolation": ([(SQL + "control_begin.sql", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;", "")],
                                on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
     "the server's sql_mode": ([(DIALECT, '"sql_mode = CONCAT(', '"sql_mode = ELT(1, @@sql_mode, ')],
                               on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),
