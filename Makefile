@@ -98,6 +98,7 @@ DAEMON_SRC := \
 	daemon/job/claim.c \
 	daemon/job/events.c \
 	daemon/job/job.c \
+	daemon/job/job_batch.c \
 	daemon/job/job_seen.c \
 	daemon/job/job_state.c \
 	daemon/job/plan.c \

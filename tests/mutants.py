@@ -11,7 +11,8 @@ import mutants_mysql
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DIALECT, ERRORS = "daemon/engine/dialect_postgres.c", "daemon/engine/postgres_error.c"
-JOB, BATCH, PREFLIGHT, RULES = "daemon/job/job.c", "daemon/job/batch.c", "daemon/job/preflight.c", "daemon/job/preflight_rules.c"
+JOB, JOB_BATCH = "daemon/job/job.c", "daemon/job/job_batch.c"
+BATCH, PREFLIGHT, RULES = "daemon/job/batch.c", "daemon/job/preflight.c", "daemon/job/preflight_rules.c"
 RULES_POSTGRES = "daemon/engine/rules_postgres.c"
 BEGIN, CHECKPOINT, LAG = "sql/postgres/begin.sql", "sql/postgres/checkpoint.sql", "daemon/throttle/lag.c"
 VARIANT = "build/failpoint"
@@ -37,7 +38,7 @@ MUTANTS = {
     "no test of the batch number, and no claim after a COMMIT of unknown outcome": (
         [(CHECKPOINT, "batch_id = $4::bigint", "$4::bigint IS NOT NULL"),
          NO_PLACE,
-         (JOB, "job->taken = false; /* the link reconnects, and the claim", "/* the link reconnects, and the claim"),
+         (JOB_BATCH, "job->taken = false; /* the link reconnects, and the claim", "/* the link reconnects, and the claim"),
          (JOB, "\tif (!up) {\n\t\tjob->taken = false;", "\tif (!up) {")],
         ["test_fault.py::test_cuts"]),
     "no test of the stop flag": ([(CHECKPOINT, " AND NOT stopped", ""), NO_PLACE], FENCED),
@@ -113,7 +114,7 @@ MUTANTS = {
 
     # --- what a batch runs under ---
     "statements prepared behind a pooler": (
-        [("daemon/job/job.c", ".own_session = job->claimed.own_session", ".own_session = true")],
+        [(JOB_BATCH, ".own_session = job->claimed.own_session", ".own_session = true")],
         ["test_pooler.py::test_a_job_through_a_transaction_pooler_is_exact_and_leaves_no_setting"]),
     "settings for the session": ([(DIALECT, '", true)"', '", false)"')],
                                  ["test_pooler.py::test_a_job_through_a_transaction_pooler_is_exact_and_leaves_no_setting"]),
@@ -133,20 +134,20 @@ MUTANTS = {
                                         ["test_session.py::test_a_long_batch_waits_for_locks_below_deadlock_timeout"]),
     "claims and states don't wait for the disk": ([("sql/postgres/control_begin.sql", "SET LOCAL synchronous_commit = on;", "")],
                                                   ["test_session.py::test_batches_need_no_disk_but_claims_and_states_do"]),
-    "lock_timeout beyond deadlock_timeout": ([(JOB, "LONGEST_LOCK_WAIT_MS = 900", "LONGEST_LOCK_WAIT_MS = 3000")],
+    "lock_timeout beyond deadlock_timeout": ([(JOB_BATCH, "LONGEST_LOCK_WAIT_MS = 900", "LONGEST_LOCK_WAIT_MS = 3000")],
                                              ["test_traps.py::test_a_deadlock_with_the_application_costs_the_application_nothing"]),
-    "no lock_timeout": ([(JOB, "= lock_wait_ms(settings)", "= 0 * lock_wait_ms(settings)")],
+    "no lock_timeout": ([(JOB_BATCH, "= lock_wait_ms(settings)", "= 0 * lock_wait_ms(settings)")],
                         ["test_traps.py::test_a_deadlock_with_the_application_costs_the_application_nothing"]),
-    "nobody asks who blocks": ([(JOB, "\t\task_for_blocker_in_ms(job", "\t\tif (false)\n\t\t\task_for_blocker_in_ms(job")],
+    "nobody asks who blocks": ([(JOB_BATCH, "\t\task_for_blocker_in_ms(job", "\t\tif (false)\n\t\t\task_for_blocker_in_ms(job")],
                                ["test_takeover.py::test_a_row_lock_of_the_application_is_waited_for_and_named"]),
     "nobody waits for the batch to meet the lock": (
-        [(JOB, "lock_wait_ms(&job->claimed.job->settings) / 2)", "lock_wait_ms(&job->claimed.job->settings) / 1e9)")],
+        [(JOB_BATCH, "lock_wait_ms(&job->claimed.job->settings) / 2)", "lock_wait_ms(&job->claimed.job->settings) / 1e9)")],
         ["test_takeover.py::test_a_row_lock_that_the_batch_meets_late_is_named"]),
     "a look-up ahead is used twice": (
         [("daemon/job/boundary.c", "\tahead_forget(ahead);\n}\n\nvoid ahead_forget", "}\n\nvoid ahead_forget"),
-         (JOB, "\tif (result->end != BATCH_COMMITTED)\n\t\tahead_forget(job->ahead);\n", "")],
+         (JOB_BATCH, "\tif (result->end != BATCH_COMMITTED)\n\t\tahead_forget(job->ahead);\n", "")],
         ["sim/sim_job"]),
-    "a statement may take for ever": ([(JOB, "SHORTEST_STATEMENT_MS = 5000", "SHORTEST_STATEMENT_MS = 500000")],
+    "a statement may take for ever": ([(JOB_BATCH, "SHORTEST_STATEMENT_MS = 5000", "SHORTEST_STATEMENT_MS = 500000")],
                                       ["test_traps.py::test_a_statement_that_hangs_is_ended_and_tried_again_smaller"]),
     "no ROLLBACK after a refusal": ([("daemon/engine/transaction.c", 'text(t, "rollback")', '"SELECT 1"')],
                                     ["test_takeover.py::test_a_row_lock_of_the_application_is_waited_for_and_named"]),

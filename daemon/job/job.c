@@ -4,7 +4,6 @@
 #include "common/text.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
-#include "daemon/job/batch.h"
 #include "daemon/job/change.h"
 #include "daemon/throttle/pace.h"
 
@@ -17,23 +16,16 @@
 
 enum {
 	LOOK_AGAIN_MS = 50, /* while held */
-	LONGEST_BACKOFF_MS = 2000,
 	RETRY_MS = 1000,
-	LONGEST_LOCK_WAIT_MS = 900, /* below deadlock_timeout's default of 1 s: which error comes first is not left to chance */
-	SHORTEST_LOCK_WAIT_MS = 20,
-	SHORTEST_STATEMENT_MS = 5000,
 	SEEN_EVERY_MS = 1000,
-	TRIES_BEFORE_RACE_PAUSES = 10,
 	CANCEL_AGAIN_MS = 20,
 };
-
-static void look(struct job *job);
 
 const char *job_id(const struct job *job) {
 	return job->id;
 }
 
-static void look_in_ms(struct job *job, double ms) {
+void job_look_in_ms(struct job *job, double ms) {
 	if (job->over)
 		return; /* being freed: what ends now must leave no timer behind */
 	ev_timer_stop(job->loop, &job->wake);
@@ -82,7 +74,7 @@ static void pause_done(void *context, const struct change_result *result) {
 	if (job != NULL) {
 		job->pausing = false;
 		job->taken = false;
-		look_in_ms(job, RETRY_MS);
+		job_look_in_ms(job, RETRY_MS);
 	}
 	asked_free(asked);
 }
@@ -92,8 +84,7 @@ static void ask_for(struct job *job, enum job_request request, const char *reaso
 	change_state(job->target, job->id, request, "backfilld", reason, pause_done, asked_new(job));
 }
 
-/* The work itself asks for a pause: a person has to look. */
-static void pause_for(struct job *job, const char *reason) {
+void job_pause_for(struct job *job, const char *reason) {
 	log_warning(job->object, "pauses: %s", reason);
 	ask_for(job, JOB_PAUSE, reason);
 }
@@ -107,7 +98,7 @@ static void completed(void *context, const struct transaction_result *result) {
 		return;
 	}
 	job->taken = false; /* fenced, or not known: claim again and see */
-	look(job);
+	job_look(job);
 }
 
 struct completion {
@@ -177,25 +168,25 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 		return;
 	case CLAIM_STOPPED:
 		job_hold(job, "stop", "emergency stop");
-		look_in_ms(job, 200);
+		job_look_in_ms(job, 200);
 		return;
 	case CLAIM_CHANGED:
-		pause_for(job, why);
+		job_pause_for(job, why);
 		return;
 	case CLAIM_UNREADABLE:
 		log_error(job->object, "can't be read: %s", why);
 		ask_for(job, JOB_FAIL, why);
 		return;
 	case CLAIM_BROKEN:
-		look_in_ms(job, 0); /* the link tells when it is up again; someone may wait for quiet */
+		job_look_in_ms(job, 0); /* the link tells when it is up again; someone may wait for quiet */
 		return;
 	case CLAIM_REFUSED:
 		job_hold(job, "claim", why);
 		job->reset_wanted = true; /* perhaps this is not the primary any more, or another server */
-		look_in_ms(job, 500);
+		job_look_in_ms(job, 500);
 		return;
 	}
-	look(job);
+	job_look(job);
 }
 
 static void claim(struct job *job) {
@@ -219,11 +210,11 @@ static void round_done(void *context, enum round_end end, const char *why) {
 		break;
 	case ROUND_WAIT:
 		job_hold(job, "writers", why);
-		look_in_ms(job, 200);
+		job_look_in_ms(job, 200);
 		return;
 	case ROUND_REFUSED:
 		job_hold(job, "round", why);
-		look_in_ms(job, 1000);
+		job_look_in_ms(job, 1000);
 		return;
 	case ROUND_FENCED:
 		job->taken = false;
@@ -231,194 +222,10 @@ static void round_done(void *context, enum round_end end, const char *why) {
 	case ROUND_BROKEN:
 		break;
 	}
-	look(job);
+	job_look(job);
 }
 
-/* --- batches --- */
-
-static struct segment *next_segment(struct job *job) {
-	for (size_t i = 0; i < job->claimed.nsegments; i++)
-		if (!job->claimed.segments[i].done)
-			return &job->claimed.segments[i];
-	return NULL;
-}
-
-static int64_t lock_wait_ms(const struct job_settings *settings) {
-	int64_t ms = settings->batch.time_ms;
-	if (ms > LONGEST_LOCK_WAIT_MS)
-		return LONGEST_LOCK_WAIT_MS;
-	return ms < SHORTEST_LOCK_WAIT_MS ? SHORTEST_LOCK_WAIT_MS : ms;
-}
-
-static void committed(struct job *job, const struct batch_result *result) {
-	const struct job_settings *settings = &job->claimed.job->settings;
-	int64_t now = clock_monotonic_us();
-	struct segment *segment = next_segment(job);
-	segment_advance(segment, &result->window, result->rows_changed, result->rows_conflicted);
-	text_format(segment->place, sizeof segment->place, "%s", result->place);
-	int64_t delay_us = pace_delay_us(&job->pace, settings, result->window.rows_scanned, result->batch_us);
-	/* Before the first batch there was no pause that could be measured: the one after it stands in. */
-	int64_t cycle_us = job->last_end_us > 0 ? now - job->last_end_us : result->batch_us + delay_us;
-	job->last_end_us = now;
-	job->tries = 0;
-	job->last_batch_ms = (double)result->batch_us / 1000.0;
-	job_release_hold(job);
-	if (result->window.rows_scanned > 0)
-		pace_batch_done(&job->pace, settings, result->window.rows_scanned, result->work_us, result->batch_us, cycle_us);
-	job->pace.last_delay_us = delay_us;
-	job->rest_until_us = now + delay_us;
-	look_in_ms(job, (double)delay_us / 1000.0);
-}
-
-static void try_again(struct job *job, const char *probe, const char *why) {
-	job->tries++;
-	job->retried++;
-	pace_shrink(&job->pace, &job->claimed.job->settings);
-	double backoff = 20.0 * (double)(1 << (job->tries < 8 ? job->tries : 8));
-	if (backoff > LONGEST_BACKOFF_MS)
-		backoff = LONGEST_BACKOFF_MS;
-	if (job->tries >= JOB_TRIES_BEFORE_HOLD && job->hold[0] == '\0')
-		job_hold(job, probe, why);
-	log_debug(job->object, "batch rolled back, try %d: %s", job->tries, why);
-	backoff *= 0.5 + drand48();
-	job->rest_until_us = clock_monotonic_us() + (int64_t)(backoff * 1000); /* whoever wakes it before then, in vain */
-	look_in_ms(job, backoff);
-}
-
-static void refused(struct job *job, const struct batch_result *result) {
-	char reason[900];
-	switch (result->error) {
-	case ENGINE_ERROR_CONTENTION:
-		try_again(job, "locks", result->message);
-		return;
-	case ENGINE_ERROR_TIMEOUT:
-	case ENGINE_ERROR_TOO_LARGE:
-		if (job->tries < JOB_TRIES_BEFORE_HOLD || (int64_t)job->pace.rows > job->claimed.job->settings.batch.min_rows) {
-			try_again(job, result->error == ENGINE_ERROR_TOO_LARGE ? "size" : "locks", result->message);
-			return;
-		}
-		break;
-	case ENGINE_ERROR_READ_ONLY:
-	case ENGINE_ERROR_RESOURCE:
-		/* Not the batch's fault: wait, and look for the primary anew. */
-		job_hold(job, "server", result->message);
-		job->retried++;
-		job->taken = false;
-		job->up = false;
-		link_reset(job->link, result->message);
-		return;
-	default:
-		break;
-	}
-	job->failed++;
-	autofree char *after = plan_key_to_text(segment_behind(next_segment(job)));
-	autofree char *through = plan_key_to_text(&result->window.through);
-	text_format(reason, sizeof reason, "batch failed at its %s: %s; keys after %s through %s", result->step, result->message,
-	            after != NULL ? after : "the start", through != NULL ? through : "?");
-	target_event(job->target, "batch.failed", job->id, "backfilld", reason, NULL);
-	pause_for(job, reason);
-}
-
-/* The application wrote to the range between our two statements: a smaller batch has less to lose. When it never agrees,
- * something else decides which rows change. */
-static void raced(struct job *job, const struct batch_result *result) {
-	const char *why = result->error == ENGINE_ERROR_DUPLICATE
-	                      ? result->message
-	                      : "other rows were changed than those whose old values had been kept";
-	if (job->tries < TRIES_BEFORE_RACE_PAUSES || (int64_t)job->pace.rows > job->claimed.job->settings.batch.min_rows) {
-		try_again(job, "locks", why);
-		return;
-	}
-	char reason[400];
-	text_format(
-		reason, sizeof reason, "%s, %d times; %s", why, job->tries,
-		result->error == ENGINE_ERROR_DUPLICATE
-			? "a trigger that inserts, or a site that always comes first?"
-			: "a trigger that leaves rows out, or a `where` that changes its mind? Set rollback.keep_old_values = false in a new "
-			  "job if that is meant");
-	job->failed++;
-	target_event(job->target, "batch.failed", job->id, "backfilld", reason, NULL);
-	pause_for(job, reason);
-}
-
-static void batch_done(void *context, const struct batch_result *result) {
-	struct job *job = context;
-	job->batch = NULL;
-	ev_timer_stop(job->loop, &job->ask);
-	ev_timer_stop(job->loop, &job->cancel);
-	target_give_slot(job->target);
-	if (result->end != BATCH_COMMITTED)
-		ahead_forget(job->ahead);
-	switch (result->end) {
-	case BATCH_COMMITTED:
-		committed(job, result);
-		break;
-	case BATCH_FENCED:
-		log_info(job->object, "the fence held a batch back: claiming again");
-		job->taken = false;
-		look_in_ms(job, 0);
-		break;
-	case BATCH_UNKNOWN:
-		job->taken = false; /* the link reconnects, and the claim reads the checkpoint */
-		break;
-	case BATCH_RACED:
-		raced(job, result);
-		break;
-	case BATCH_REFUSED:
-		refused(job, result);
-		break;
-	}
-	if (job->quieted)
-		look(job);
-}
-
-/* The same all the while a batch runs: the pace learns when it ends. */
-static int64_t batch_rows(const struct job *job, const struct segment *segment) {
-	return pace_rows(&job->pace, &job->claimed.job->settings, job->claimed.shape->leaves[segment->leaf].row_bytes);
-}
-
-static void ask_for_blocker_in_ms(struct job *job, double ms) {
-	ev_timer_set(&job->ask, ms / 1000.0, 0.);
-	ev_timer_start(job->loop, &job->ask);
-}
-
-/* While the batch runs, the end of the next one is looked up: not when it rests between batches, where it would gain nothing. */
-static void bounded(void *context, const struct window *window) {
-	struct job *job = context;
-	if (job->tries >= JOB_TRIES_BEFORE_HOLD)
-		ask_for_blocker_in_ms(job, (double)lock_wait_ms(&job->claimed.job->settings) / 2);
-	if (window->last || job->last_end_us == 0 || job->pace.last_delay_us > 0)
-		return;
-	if (job->ahead == NULL) {
-		char application[64];
-		snprintf(application, sizeof application, "backfilld ahead %s", job->id);
-		job->ahead = ahead_new(job->loop, target_engine(job->target), target_config(job->target)->url, application);
-	}
-	const struct segment *segment = next_segment(job);
-	const struct table_shape *shape = job->claimed.shape;
-	ahead_look(job->ahead, shape, &shape->leaves[segment->leaf], &window->through, &segment->through, batch_rows(job, segment),
-	           job->claimed.own_session);
-}
-
-static void start_batch(struct job *job, struct segment *segment) {
-	const struct job_settings *settings = &job->claimed.job->settings;
-	int64_t statement_ms = settings->batch.time_ms * 20;
-	struct batch_request request = {
-		.texts = &job->texts,
-		.dialect = target_dialect(job->target),
-		.job = job->claimed.job,
-		.shape = job->claimed.shape,
-		.key_mark = job->claimed.key_mark,
-		.segment = segment,
-		.epoch = job->claimed.epoch,
-		.own_session = job->claimed.own_session,
-		.rows = batch_rows(job, segment),
-		.statement_timeout_ms = statement_ms > SHORTEST_STATEMENT_MS ? statement_ms : SHORTEST_STATEMENT_MS,
-		.lock_timeout_ms = lock_wait_ms(settings),
-	};
-	ahead_take(job->ahead, request.rows, &request.window);
-	job->batch = batch_start(job->link, &request, bounded, batch_done, job);
-}
+/* --- may a batch start? --- */
 
 /* Lag far beyond its limit, although we hold: somebody else's load, and a person has to look. */
 static bool guard_tripped(struct job *job) {
@@ -429,7 +236,7 @@ static bool guard_tripped(struct job *job) {
 	text_format(reason, sizeof reason, "guard: replica lag %.1f s > %.1f s (%s)", job->verdict.lag_ms / 1000.0,
 	            (double)limit_ms / 1000.0, job->verdict.probe);
 	target_event(job->target, "guard.tripped", job->id, "backfilld", reason, NULL);
-	pause_for(job, reason);
+	job_pause_for(job, reason);
 	return true;
 }
 
@@ -437,7 +244,7 @@ static bool guard_tripped(struct job *job) {
 static bool allowed(struct job *job) {
 	if (stop_file_present(target_host(job->target)->stop_file, NULL)) {
 		job_hold(job, "stop", "emergency stop");
-		look_in_ms(job, LOOK_AGAIN_MS);
+		job_look_in_ms(job, LOOK_AGAIN_MS);
 		return false;
 	}
 	throttle_decide(target_throttle(job->target), &job->claimed.job->settings.throttle, &job->verdict);
@@ -445,21 +252,21 @@ static bool allowed(struct job *job) {
 		return false;
 	if (job->verdict.held) {
 		job_hold(job, job->verdict.probe, job->verdict.reason);
-		look_in_ms(job, LOOK_AGAIN_MS);
+		job_look_in_ms(job, LOOK_AGAIN_MS);
 		return false;
 	}
 	if (job->tries == 0)
 		job_release_hold(job);
 	int64_t rest_us = job->rest_until_us - clock_monotonic_us();
 	if (rest_us > 500) {
-		look_in_ms(job, (double)rest_us / 1000.0);
+		job_look_in_ms(job, (double)rest_us / 1000.0);
 		return false;
 	}
 	return target_take_slot(job->target);
 }
 
-/* Does the next thing there is to do. The only place that starts something. */
-static void look(struct job *job) {
+/* The only place that starts something. */
+void job_look(struct job *job) {
 	if (in_flight(job) || job->over)
 		return;
 	ev_timer_stop(job->loop, &job->wake);
@@ -486,11 +293,11 @@ static void look(struct job *job) {
 		job->round = round_start(job->link, job->target, &job->claimed, round_done, job);
 		return;
 	}
-	struct segment *segment = next_segment(job);
+	struct segment *segment = job_next_segment(job);
 	if (segment == NULL)
 		complete(job);
 	else if (allowed(job))
-		start_batch(job, segment);
+		job_start_batch(job, segment);
 }
 
 static void on_cancel(struct ev_loop *loop, ev_timer *timer, int events) {
@@ -500,12 +307,12 @@ static void on_cancel(struct ev_loop *loop, ev_timer *timer, int events) {
 
 static void on_wake(struct ev_loop *loop, ev_timer *timer, int events) {
 	(void)loop, (void)events;
-	look(timer->data);
+	job_look(timer->data);
 }
 
 void job_wake(struct job *job) {
 	if (!job->over && !in_flight(job))
-		look_in_ms(job, 0);
+		job_look_in_ms(job, 0);
 }
 
 static void link_changed(void *context, bool up, const char *why) {
@@ -518,7 +325,7 @@ static void link_changed(void *context, bool up, const char *why) {
 		job_hold(job, "server", reason);
 		return;
 	}
-	look_in_ms(job, 0);
+	job_look_in_ms(job, 0);
 }
 
 /* --- the outside --- */
@@ -575,7 +382,7 @@ void job_quiet(struct job *job, job_quiet_fn *quiet, void *context) {
 	job->quiet[job->nquiet].fn = quiet;
 	job->quiet[job->nquiet++].context = context;
 	if (!in_flight(job))
-		look_in_ms(job, 0);
+		job_look_in_ms(job, 0);
 }
 
 void job_unquiet(struct job *job) {

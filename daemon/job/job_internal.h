@@ -1,6 +1,6 @@
 /*
- * job_internal.h: what job.c (what a job does next) and job_seen.c (what is known and told of it: time, holds, signs of
- * life) share.
+ * job_internal.h: what job.c (what a job does next), job_batch.c (its batches, and what follows from how they end) and job_seen.c
+ * (what is known and told of it: time, holds, signs of life) share.
  */
 #ifndef BACKFILLD_JOB_INTERNAL_H
 #define BACKFILLD_JOB_INTERNAL_H
@@ -68,6 +68,16 @@ struct job {
 	void (*released)(void *context);
 	void *released_context;
 };
+
+/* Does the next thing there is to do, unless something is in flight. */
+void job_look(struct job *job);
+void job_look_in_ms(struct job *job, double ms);
+/* The work itself asks for a pause: a person has to look. */
+void job_pause_for(struct job *job, const char *reason);
+/* The first that is not done; NULL: they all are. */
+struct segment *job_next_segment(struct job *job);
+/* Takes the slot over that the caller has (target.h). */
+void job_start_batch(struct job *job, struct segment *segment);
 
 /* Adds the time since the last call to running or held. */
 void job_count_time(struct job *job);
