@@ -102,6 +102,7 @@ DAEMON_SRC := \
 	daemon/job/job_seen.c \
 	daemon/job/job_state.c \
 	daemon/job/plan.c \
+	daemon/job/plan_check.c \
 	daemon/job/preflight.c \
 	daemon/job/preflight_rules.c \
 	daemon/job/round.c \

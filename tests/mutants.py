@@ -12,7 +12,7 @@ import mutants_mysql
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DIALECT, ERRORS = "daemon/engine/dialect_postgres.c", "daemon/engine/postgres_error.c"
 JOB, JOB_BATCH = "daemon/job/job.c", "daemon/job/job_batch.c"
-BATCH, PREFLIGHT, RULES = "daemon/job/batch.c", "daemon/job/preflight.c", "daemon/job/preflight_rules.c"
+BATCH, PLAN_CHECK, RULES = "daemon/job/batch.c", "daemon/job/plan_check.c", "daemon/job/preflight_rules.c"
 RULES_POSTGRES = "daemon/engine/rules_postgres.c"
 BEGIN, CHECKPOINT, LAG = "sql/postgres/begin.sql", "sql/postgres/checkpoint.sql", "daemon/throttle/lag.c"
 VARIANT = "build/failpoint"
@@ -80,7 +80,7 @@ MUTANTS = {
     "the range can't use the key's index": (
         [(DIALECT, 'alias, "<=", &parameter);', 'alias, "<=", &parameter);\n\tstrbuf_add(b, " IS TRUE");'),
          (DIALECT, '&parameter);\n\t\tstrbuf_add(b, " AND ");', '&parameter);\n\t\tstrbuf_add(b, " IS TRUE AND ");'),
-         (PREFLIGHT, "if (p->empty || is_bounded(p, &v))", "if (true || is_bounded(p, &v))")],
+         (PLAN_CHECK, "if (check->empty || is_bounded(v, what == of_boundary))", "if (true || is_bounded(v, what == of_boundary))")],
         ["test_traps.py::test_a_sparse_predicate_and_the_last_row_cost_no_more_than_the_first"]),
     "a partition is not a segment": ([("sql/postgres/describe.sql", "l.oid <> r.oid OR r.relkind <> 'p'", "l.oid = r.oid")],
                                      ["test_partition.py::test_range"]),
@@ -256,7 +256,7 @@ MUTANTS = {
                                          ["unit/test_preflight_rules"]),
     "a foreign table is not refused": ([(RULES_POSTGRES, 'if (strcmp(kind, "r") != 0 &&', "if (kind[0] != 'f' && strcmp(kind, \"r\") != 0 &&")],
                                        ["unit/test_preflight"]),
-    "any plan will do": ([(PREFLIGHT, "if (p->empty || is_bounded(p, &v))", "if (true || is_bounded(p, &v))")], ["unit/test_preflight"]),
+    "any plan will do": ([(PLAN_CHECK, "if (check->empty || is_bounded(v, what == of_boundary))", "if (true || is_bounded(v, what == of_boundary))")], ["unit/test_preflight"]),
     **{f"a fragment may {what}": ([(file, old, new)], ["unit/test_sqlcheck"]) for what, file, old, new in (
         ("close what it did not open", "common/sqlcheck_postgres.c", "if (*depth == 0)", "if (*depth == 0)\n\t\t\treturn NULL;\n\t\tif (false)"),
         ("have a ;", "common/sqlcheck_postgres.c", "case PG_QUERY__TOKEN__ASCII_59:", "case -59:"),

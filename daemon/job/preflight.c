@@ -4,10 +4,10 @@
 #include "common/sqlcheck.h"
 #include "daemon/engine/dialect.h"
 #include "daemon/engine/facts.h"
+#include "daemon/job/plan_check.h"
 #include "daemon/job/preflight_rules.h"
 
 #include <ev.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,12 +16,7 @@ enum {
 	STATEMENT_TIMEOUT_MS = 10 * 1000,
 	LOCK_TIMEOUT_MS = 900,
 	ANSWER_TIMEOUT_MS = 15 * 1000,
-	SMALL_ROWS = 10000,   /* below, reading all of a table is no matter */
-	BATCHES_OF_SCANS = 20 /* a sequential scan is right when a batch is a good part of the table */
 };
-
-/* Which plan is asked for. */
-enum plan_of { PLAN_BOUNDARY, PLAN_ROW_CHECK, PLAN_WORK };
 
 typedef void answer_fn(struct preflight *p, const struct engine_result *result);
 
@@ -36,9 +31,8 @@ struct preflight {
 	ev_timer start;
 	struct engine_connecting *connecting;
 	struct engine_conn *conn;
-	answer_fn *answer;  /* of the statement in flight */
-	answer_fn *refused; /* if set, called when the server refuses it */
-	const char *doing;  /* for messages */
+	answer_fn *answer; /* of the statement in flight */
+	const char *doing; /* for messages */
 
 	struct preflight_write write;
 	json_t *server, *table, *written, *warnings;
@@ -46,40 +40,31 @@ struct preflight {
 
 	size_t chosen[2]; /* the leaves whose plans are looked at: the first, the largest */
 	size_t nchosen, leaf;
-	bool empty;                            /* the leaf has no rows: its plans tell nothing */
-	char *keys[3 * SHAPE_MAX_KEY_COLUMNS]; /* first, end of the first window, last; NULL when empty */
-
-	enum plan_of plan;
-	bool forced;            /* without sequential scans: is there a path at all? */
-	struct jobfile variant; /* the job with one fragment alone, to see which one the server refuses */
-	size_t fragment;        /* its number; nset + ncolumns = where */
-	struct error refusal;   /* of the whole */
+	struct plan_check check;
+	struct transaction *checking; /* the check's, while it runs */
+	struct jobfile variant;       /* the job with one fragment alone, to see which one the server refuses */
+	size_t fragment;              /* its number; nset + ncolumns = where */
+	struct error refusal;         /* of the whole */
 };
 
-static void explain(struct preflight *p);
 static void next_leaf(struct preflight *p);
 
 /* ---- Beginning and end ---- */
-
-static void clear_keys(struct preflight *p) {
-	for (size_t i = 0; i < sizeof p->keys / sizeof *p->keys; i++) {
-		free(p->keys[i]);
-		p->keys[i] = NULL;
-	}
-}
 
 static void preflight_free(struct preflight *p) {
 	ev_timer_stop(p->loop, &p->start);
 	if (p->connecting != NULL)
 		p->engine->connect_abandon(p->connecting);
 	engine_close(p->conn);
+	if (p->checking != NULL)
+		transaction_abandon(p->checking);
+	plan_check_clear(&p->check);
 	preflight_write_free(&p->write);
 	json_decref(p->server);
 	json_decref(p->table);
 	json_decref(p->written);
 	json_decref(p->warnings);
 	shape_free(p->shape);
-	clear_keys(p);
 	free(p->url);
 	free(p);
 }
@@ -108,34 +93,14 @@ static void finish_internal(struct preflight *p, const char *what) {
 
 /* ---- Statements ---- */
 
-/* Whether the server's no is about the job. Anything else may pass by itself. */
-static enum error_code code_of(enum engine_error error) {
-	switch (error) {
-	case ENGINE_ERROR_CONTENTION:
-	case ENGINE_ERROR_TIMEOUT:
-	case ENGINE_ERROR_READ_ONLY:
-	case ENGINE_ERROR_RESOURCE:
-	case ENGINE_ERROR_DISK_FULL:
-		return ERROR_TRY_AGAIN;
-	default:
-		return ERROR_DATA;
-	}
-}
-
 static void answered(void *context, const struct engine_result *result) {
 	struct preflight *p = context;
-	answer_fn *refused = p->refused;
-	p->refused = NULL;
 	if (result->outcome == ENGINE_DONE) {
 		p->answer(p, result);
 		return;
 	}
-	if (result->outcome == ENGINE_REFUSED && refused != NULL && code_of(result->error) == ERROR_DATA) {
-		refused(p, result);
-		return;
-	}
 	struct error err;
-	error_set(&err, result->outcome == ENGINE_LOST ? ERROR_TRY_AGAIN : code_of(result->error), "%s: %s", p->doing,
+	error_set(&err, result->outcome == ENGINE_LOST ? ERROR_TRY_AGAIN : plan_check_code_of(result->error), "%s: %s", p->doing,
 	          result->message);
 	finish(p, &err);
 }
@@ -166,131 +131,15 @@ static void begin(struct preflight *p, const struct table_shape *shape, answer_f
 	run(p, "opening a transaction", sql, NULL, 0, answer);
 }
 
-/* ROLLBACK outside of a transaction is a warning, no error. */
 static void roll_back(struct preflight *p, answer_fn *answer) {
 	run(p, "rolling back", dialect_sql(p->engine->dialect, "rollback"), NULL, 0, answer);
 }
 
 /* ---- Plans ---- */
 
-static const struct shape_leaf *leaf_of(const struct preflight *p) {
-	return &p->shape->leaves[p->chosen[p->leaf]];
-}
-
-enum { KEY_FIRST, KEY_END, KEY_LAST };
-
-static char **key_of(struct preflight *p, size_t which) {
-	return p->keys + which * SHAPE_MAX_KEY_COLUMNS;
-}
-
-static void keep_key(struct preflight *p, size_t which, const struct engine_result *result) {
-	for (size_t i = 0; i < p->shape->nkey; i++) {
-		free(key_of(p, which)[i]);
-		key_of(p, which)[i] = mem_dup(engine_value(result, 0, (int)i));
-	}
-}
-
-/* Copies the key's values to params, at *n. */
-static void add_key(struct preflight *p, size_t which, const char **params, size_t *n) {
-	for (size_t i = 0; i < p->shape->nkey; i++)
-		params[(*n)++] = key_of(p, which)[i];
-}
-
-static const char *plan_name(const struct preflight *p) {
-	return p->plan == PLAN_BOUNDARY ? "the look-up of a batch's end" : "the batch";
-}
-
-/* A sequential scan, or an index of something else: fine on what is small, otherwise the user's to decide. */
-static bool accept_scan(struct preflight *p, const struct explain_verdict *v, struct error *err) {
-	const struct shape_leaf *leaf = leaf_of(p);
-	int64_t small = p->job->settings.batch.rows * BATCHES_OF_SCANS;
-	if (small < SMALL_ROWS)
-		small = SMALL_ROWS;
-	if ((v->by_key || v->whole_index) && leaf->estimated_rows <= small)
-		return true;
-	const char *how = v->by_key ? "though the key's index could be used" : "no index on the key bounds it";
-	if (p->job->allow_no_index) {
-		fact_warn(p->warnings, "%s reads %s.%s beyond its range each time: %s %s, %s", plan_name(p), leaf->schema, leaf->name,
-		          v->scan, v->index, how);
-		return true;
-	}
-	error_set(err, ERROR_DATA, "%s would read %s.%s (%" PRId64 " rows) beyond its range each time: %s%s%s, %s", plan_name(p),
-	          leaf->schema, leaf->name, leaf->estimated_rows, v->scan, v->index[0] != '\0' ? " of " : "", v->index, how);
-	return error_hint(err, "ANALYZE the table, take a smaller batch.rows, simplify `where`; or say allow_no_index = true");
-}
-
-static void plan_is_fine(struct preflight *p) {
-	p->forced = false;
-	if (p->plan == PLAN_WORK) {
-		p->leaf++;
-		next_leaf(p);
-		return;
-	}
-	p->plan = p->plan == PLAN_BOUNDARY ? PLAN_ROW_CHECK : PLAN_WORK;
-	explain(p);
-}
-
-static void reopened(struct preflight *p, const struct engine_result *result) {
-	(void)result;
-	plan_is_fine(p);
-}
-
-static void rolled_back_forced(struct preflight *p, const struct engine_result *result) {
-	(void)result;
-	begin(p, p->shape, reopened);
-}
-
-static void forced_set(struct preflight *p, const struct engine_result *result) {
-	(void)result;
-	p->forced = true;
-	explain(p);
-}
-
-static bool is_bounded(const struct preflight *p, const struct explain_verdict *v) {
-	return !v->reads || (v->by_key && !(p->plan == PLAN_BOUNDARY && v->sorts));
-}
-
-/* The server's last word. */
-static void judge_scan(struct preflight *p, const struct explain_verdict *v) {
-	struct explain_verdict shown = *v;
-	struct error err;
-	shown.by_key = is_bounded(p, v);
-	if (!accept_scan(p, &shown, &err))
-		finish(p, &err);
-	else if (p->forced)
-		roll_back(p, rolled_back_forced);
-	else
-		plan_is_fine(p);
-}
-
-static void explained(struct preflight *p, const struct engine_result *result) {
-	const char *text = result->nrows == 1 ? engine_value(result, 0, 0) : NULL;
-	struct explain_verdict v;
-	struct error err;
-	const struct dialect *dialect = p->engine->dialect;
-	if (!dialect->judge_plan(text != NULL ? text : "", p->shape, leaf_of(p), &v, &err)) {
-		finish(p, &err);
-		return;
-	}
-	if (p->forced) {
-		judge_scan(p, &v);
-		return;
-	}
-	if (p->plan == PLAN_WORK && v.depends[0] != '\0') {
-		error_set(&err, ERROR_DATA, "the result would depend on which rows share a batch: the plan has a node %s over them",
-		          v.depends);
-		error_hint(&err, "aggregates and window functions belong in a subquery of their own");
-		finish(p, &err);
-		return;
-	}
-	if (p->plan == PLAN_WORK && v.other_rows > SMALL_ROWS)
-		fact_warn(p->warnings, "each batch reads all of %s (about %.0f rows)", v.other, v.other_rows);
-	if (p->empty || is_bounded(p, &v))
-		plan_is_fine(p);
-	else if (dialect->plans_again)
-		run(p, "planning", dialect_sql(dialect, "explain_without_seqscan"), NULL, 0, forced_set);
-	else
-		judge_scan(p, &v);
+static void check_plans(struct preflight *p, transaction_done_fn *done) {
+	p->checking = plan_check_transaction(&p->check);
+	transaction_run(p->checking, p->conn, PLAN_CHECK_ANSWER_MS, &p->check, done, p);
 }
 
 /* ---- Which fragment does the server refuse? ---- */
@@ -322,143 +171,116 @@ static void finish_refused(struct preflight *p, const char *key, const char *col
 	finish(p, &err);
 }
 
-static void fragment_refused(struct preflight *p, const struct engine_result *result) {
+static void refuse_fragment(struct preflight *p, const char *message) {
 	const struct jobfile *job = p->job;
 	size_t i = p->fragment;
 	if (i < job->nset)
-		finish_refused(p, "set", job->set[i].column, result->message);
+		finish_refused(p, "set", job->set[i].column, message);
 	else if (i < job->nset + job->ncolumns)
-		finish_refused(p, "columns", job->columns[i - job->nset].column, result->message);
+		finish_refused(p, "columns", job->columns[i - job->nset].column, message);
 	else
-		finish_refused(p, "where", NULL, result->message);
+		finish_refused(p, "where", NULL, message);
 }
 
-static void try_fragment(struct preflight *p, const struct engine_result *result);
+static void try_fragment(struct preflight *p);
 
-static void fragment_passed(struct preflight *p, const struct engine_result *result) {
-	(void)result;
+/* Only whether the server takes it matters, not how it would do it. */
+static void fragment_tried(void *context, const struct transaction_result *result) {
+	struct preflight *p = context;
+	p->checking = NULL;
+	plan_check_ended(&p->check, result);
+	if (p->check.end == PLAN_CHECK_NO_WORK) {
+		refuse_fragment(p, p->check.err.message);
+		return;
+	}
+	if (p->check.end == PLAN_CHECK_UNKNOWN && p->check.err.code == ERROR_TRY_AGAIN) {
+		finish(p, &p->check.err);
+		return;
+	}
 	p->fragment++;
-	try_fragment(p, NULL);
+	try_fragment(p);
 }
 
-static void try_fragment(struct preflight *p, const struct engine_result *result) {
-	(void)result;
+static void try_fragment(struct preflight *p) {
 	if (p->fragment >= fragment_count(p->job)) {
 		finish(p, &p->refusal);
 		return;
 	}
 	make_variant(p);
-	explain(p);
-	p->answer = fragment_passed;
-	p->refused = fragment_refused;
+	check_plans(p, fragment_tried);
 }
 
-static void rolled_back_refused(struct preflight *p, const struct engine_result *result) {
-	(void)result;
-	begin(p, p->shape, try_fragment);
-}
-
-static void work_refused(struct preflight *p, const struct engine_result *result) {
-	error_set(&p->refusal, ERROR_DATA, "%s: %s", p->job->kind == JOB_STATEMENT ? "statement" : "the batch", result->message);
+static void work_refused(struct preflight *p) {
+	error_set(&p->refusal, ERROR_DATA, "%s: %s", p->job->kind == JOB_STATEMENT ? "statement" : "the batch", p->check.err.message);
+	p->check.job = &p->variant;
+	p->check.warnings = NULL;
 	p->fragment = 0;
-	roll_back(p, rolled_back_refused);
+	try_fragment(p);
 }
 
-static void row_checked(struct preflight *p, const struct engine_result *result) {
+/* ---- Each leaf ---- */
+
+static void checked(void *context, const struct transaction_result *result) {
+	struct preflight *p = context;
+	p->checking = NULL;
+	plan_check_ended(&p->check, result);
+	switch (p->check.end) {
+	case PLAN_CHECK_FINE:
+		p->leaf++;
+		next_leaf(p);
+		return;
+	case PLAN_CHECK_NO_WORK:
+		work_refused(p);
+		return;
+	case PLAN_CHECK_BEYOND:
+	case PLAN_CHECK_UNKNOWN:
+		finish(p, &p->check.err);
+		return;
+	}
+}
+
+static void rolled_back_keys(struct preflight *p, const struct engine_result *result) {
 	(void)result;
-	plan_is_fine(p);
+	check_plans(p, checked);
 }
 
-/* Only whether the server takes it matters, not how it would do it. */
-static void check_rows(struct preflight *p) {
-	const struct dialect *dialect = p->engine->dialect;
-	autofree char *sql = dialect->row_check != NULL ? dialect->row_check(&p->variant, leaf_of(p)) : NULL;
-	if (sql == NULL) {
-		plan_is_fine(p);
-		return;
-	}
-	autofree char *text = dialect->explain(sql);
-	run(p, "looking at the fragments", text, NULL, 0, row_checked);
-	p->refused = work_refused;
+/* The check has a transaction of its own. */
+static void leave_keys(struct preflight *p) {
+	p->check.empty = p->check.behind.values[0] == NULL;
+	roll_back(p, rolled_back_keys);
 }
 
-/* Asks for the plan of the boundary or the work, over real keys if there are any. */
-static void explain(struct preflight *p) {
-	const struct dialect *dialect = p->engine->dialect;
-	if (p->plan == PLAN_ROW_CHECK) {
-		check_rows(p);
-		return;
-	}
-	const char *params[2 * SHAPE_MAX_KEY_COLUMNS + 1];
-	size_t nparams = 0;
-	autofree char *rows = mem_printf("%" PRId64, p->job->settings.batch.rows - 1);
-	autofree char *sql = NULL;
-	add_key(p, KEY_FIRST, params, &nparams);
-	if (p->plan == PLAN_BOUNDARY) {
-		sql = dialect->boundary(p->shape, leaf_of(p), true);
-		add_key(p, KEY_LAST, params, &nparams);
-		params[nparams++] = rows;
-	} else {
-		sql = dialect->work(&p->variant, p->shape, leaf_of(p), true);
-		add_key(p, KEY_END, params, &nparams);
-	}
-	autofree char *text = dialect->explain(sql);
-	run(p, p->plan == PLAN_BOUNDARY ? "planning the look-up of a batch's end" : "planning the batch", text, params, nparams,
-	    explained);
-	if (p->plan == PLAN_WORK)
-		p->refused = work_refused;
+static void keep_key(struct plan_key *key, const struct engine_result *result) {
+	for (size_t i = 0; i < key->n; i++)
+		key->values[i] = mem_dup(engine_value(result, 0, (int)i));
 }
 
-/* ---- Real keys ---- */
-
-static void explain_leaf(struct preflight *p) {
-	p->plan = PLAN_BOUNDARY;
-	p->forced = false;
-	p->variant = *p->job;
-	explain(p);
-}
-
-static void got_end(struct preflight *p, const struct engine_result *result) {
-	if (result->nrows > 0) {
-		keep_key(p, KEY_END, result);
-	} else { /* fewer rows than a batch: the last one is the end */
-		for (size_t i = 0; i < p->shape->nkey; i++)
-			key_of(p, KEY_END)[i] = mem_dup(key_of(p, KEY_LAST)[i]);
-	}
-	explain_leaf(p);
-}
-
+/* None if it was deleted meanwhile. */
 static void got_first(struct preflight *p, const struct engine_result *result) {
-	if (result->nrows == 0) { /* deleted meanwhile */
-		p->empty = true;
-		clear_keys(p);
-		explain_leaf(p);
-		return;
-	}
-	keep_key(p, KEY_FIRST, result);
-	const char *params[2 * SHAPE_MAX_KEY_COLUMNS + 1];
-	size_t nparams = 0;
-	add_key(p, KEY_FIRST, params, &nparams);
-	add_key(p, KEY_LAST, params, &nparams);
-	autofree char *rows = mem_printf("%" PRId64, p->job->settings.batch.rows - 1);
-	params[nparams++] = rows;
-	autofree char *sql = p->engine->dialect->boundary(p->shape, leaf_of(p), true);
-	run(p, "looking up the first batch's end", sql, params, nparams, got_end);
+	if (result->nrows > 0)
+		keep_key(&p->check.behind, result);
+	leave_keys(p);
 }
 
 static void got_last(struct preflight *p, const struct engine_result *result) {
-	p->empty = result->nrows != 1;
-	if (p->empty) {
-		explain_leaf(p);
+	struct plan_key *last = &p->check.through;
+	if (result->nrows != 1) {
+		leave_keys(p);
 		return;
 	}
-	keep_key(p, KEY_LAST, result);
+	keep_key(last, result);
 	const char *params[SHAPE_MAX_KEY_COLUMNS + 1];
-	size_t nparams = 0;
-	add_key(p, KEY_LAST, params, &nparams);
-	params[nparams++] = "0";
-	autofree char *sql = p->engine->dialect->boundary(p->shape, leaf_of(p), false);
-	run(p, "looking up the first key", sql, params, nparams, got_first);
+	for (size_t i = 0; i < last->n; i++)
+		params[i] = last->values[i];
+	params[last->n] = "0";
+	autofree char *sql = p->engine->dialect->boundary(p->shape, p->check.leaf, false);
+	run(p, "looking up the first key", sql, params, last->n + 1, got_first);
+}
+
+static void opened_for_keys(struct preflight *p, const struct engine_result *result) {
+	(void)result;
+	autofree char *sql = p->engine->dialect->last_key(p->shape, p->check.leaf, false);
+	run(p, "looking up the last key", sql, NULL, 0, got_last);
 }
 
 static void next_leaf(struct preflight *p) {
@@ -466,21 +288,23 @@ static void next_leaf(struct preflight *p) {
 		finish(p, NULL);
 		return;
 	}
-	clear_keys(p);
-	autofree char *sql = p->engine->dialect->last_key(p->shape, leaf_of(p), false);
-	run(p, "looking up the last key", sql, NULL, 0, got_last);
+	plan_check_clear(&p->check);
+	p->check = (struct plan_check){.dialect = p->engine->dialect,
+	                               .job = p->job,
+	                               .shape = p->shape,
+	                               .leaf = &p->shape->leaves[p->chosen[p->leaf]],
+	                               .rows = p->job->settings.batch.rows,
+	                               .behind.n = p->shape->nkey,
+	                               .through.n = p->shape->nkey,
+	                               .warnings = p->warnings};
+	begin(p, p->shape, opened_for_keys);
 }
 
 /* ---- The catalogue ---- */
 
-static void opened_for_plans(struct preflight *p, const struct engine_result *result) {
-	(void)result;
-	next_leaf(p);
-}
-
 static void rolled_back_described(struct preflight *p, const struct engine_result *result) {
 	(void)result;
-	begin(p, p->shape, opened_for_plans);
+	next_leaf(p);
 }
 
 static void choose_leaves(struct preflight *p) {
