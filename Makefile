@@ -118,6 +118,7 @@ DAEMON_SRC := \
 	daemon/serve/control.c \
 	daemon/serve/listener.c \
 	daemon/throttle/decide.c \
+	daemon/throttle/jump.c \
 	daemon/throttle/lag.c \
 	daemon/throttle/pace.c \
 	daemon/throttle/stop_file.c \
