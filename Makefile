@@ -99,6 +99,7 @@ DAEMON_SRC := \
 	daemon/job/events.c \
 	daemon/job/job.c \
 	daemon/job/job_batch.c \
+	daemon/job/job_plan.c \
 	daemon/job/job_seen.c \
 	daemon/job/job_state.c \
 	daemon/job/plan.c \

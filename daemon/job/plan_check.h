@@ -25,6 +25,7 @@ enum plan_check_end {
 
 /* What is asked; borrowed until the end, but for the keys. */
 struct plan_check {
+	const char *name; /* of the transaction: for failpoints */
 	const struct dialect *dialect;
 	const struct jobfile *job;
 	const struct table_shape *shape;
