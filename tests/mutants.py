@@ -264,7 +264,7 @@ MUTANTS = {
         ["unit/test_jump", "sim/sim_job", "test_plans.py::test_an_index_that_is_dropped_pauses_when_the_batches_get_slow[slow]"]),
     "nobody looks at the plan behind a time-out": (
         [(JOB_BATCH, "result->error == ENGINE_ERROR_TIMEOUT && jump_timed_out(", "result->error == ENGINE_ERROR_NONE && jump_timed_out(")],
-        ["sim/sim_job", "test_plans.py::test_an_index_that_is_dropped_pauses_when_the_batches_get_slow[time-out]"]),
+        ["test_plans.py::test_an_index_that_is_dropped_pauses_when_the_batches_get_slow[time-out]"]),
     "a look at the plan behind each slow batch": (
         [("daemon/throttle/jump.c", "*jump = (struct jump){.quiet_until_us = now_us + quiet_us};", "*jump = (struct jump){.quiet_until_us = now_us + 0 * quiet_us};")],
         ["unit/test_jump"]),
