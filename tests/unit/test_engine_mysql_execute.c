@@ -232,23 +232,19 @@ static void many_rows_never_hold_the_loop(void **state) {
 	(void)state;
 	static const char *const modes[] = {"disabled", "required"};
 	for (size_t i = 0; i < 2; i++) {
-		double best = 1e9;
-		for (int attempt = 0; attempt < 3 && best > 0.05; attempt++) {
-			struct session s = {0};
-			struct beat b = {0};
-			open_session_over(&s, modes[i]);
-			start_beat(&b);
-			execute_params(&s,
-			               "with recursive r (i) as (select 1 union all select i + 1 from r where i < 1000)"
-			               " select a.i, repeat('x', $1) from r a, r b where b.i <= 300",
-			               (const char *const[]){"50"}, 1, 20000);
-			ev_timer_stop(loop, &b.timer);
-			assert_done(&s, NULL);
-			assert_int_equal(s.result.nrows, 300000);
-			best = b.longest < best ? b.longest : best;
-			end(&s);
-		}
-		assert_true(best <= 0.05);
+		struct session s = {0};
+		struct beat b = {0};
+		open_session_over(&s, modes[i]);
+		start_beat(&b);
+		execute_params(&s,
+		               "with recursive r (i) as (select 1 union all select i + 1 from r where i < 1000)"
+		               " select a.i, repeat('x', $1) from r a, r b where b.i <= 300",
+		               (const char *const[]){"50"}, 1, 20000);
+		ev_timer_stop(loop, &b.timer);
+		assert_done(&s, NULL);
+		assert_int_equal(s.result.nrows, 300000);
+		end(&s);
+		assert_true(b.longest_cpu <= 0.05);
 	}
 }
 
