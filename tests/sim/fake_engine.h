@@ -67,7 +67,7 @@ struct fake_counter {
 
 /* How the server finds a job's rows, and how long that takes. */
 struct fake_plan {
-	enum {
+	enum fake_plan_kind {
 		FAKE_BY_KEY,
 		FAKE_BY_CHOICE, /* a scan of the table, for that is small: by key where there is no choice */
 		FAKE_SCANS,     /* of the table, whatever is asked */

@@ -192,7 +192,7 @@ static double pace_s; /* how far apart disturbances are, at most */
 /* Statistics come and go, an index is dropped, or the disk is slow. */
 static void change_plan(int job) {
 	struct fake_plan *plan = &fake.plans[job];
-	plan->kind = random_below(3);
+	plan->kind = (enum fake_plan_kind)random_below(3);
 	plan->work_s = once_in(3) ? 0 : random_between(0, once_in(2) ? 0.5 : 8);
 }
 
@@ -500,7 +500,7 @@ static bool run_plan(uint64_t seed, long *paused) {
 	int64_t before = 4 + random_below(6);
 	if (!run_until("completed", before, longest_run_s)) {
 		bool bad = once_in(2);
-		fake.plans[0].kind = bad ? FAKE_SCANS : random_below(2);
+		fake.plans[0].kind = bad ? FAKE_SCANS : (enum fake_plan_kind)random_below(2);
 		fake.plans[0].work_s = random_between(0.5, bad ? 20 : 4.5);
 		if (bad)
 			*paused += check_bad_plan(before);
