@@ -196,6 +196,8 @@ def test_a_second_owner_waits_and_then_ends_the_first(server, t, job):
     session, segment = job.own.session, list(job.segments[0])
     job.own.run("begin")
     session.run(job.texts(0)["settings"])
+    # It is not the server's time-out that ends it.
+    session.query("SET SESSION wait_timeout = 600 /*M!100600 , idle_transaction_timeout = 0, idle_write_transaction_timeout = 0 */")
     assert session.run(job.texts(0)["first"]["work"], "50").affected == 51
     t.session.query("UPDATE backfill.job SET owner_seen_at = '2000-01-01'")
     before = job.epoch
