@@ -38,7 +38,7 @@ MUTANTS = {f"MySQL: {name}": it for name, it in {
                                              on_mariadb("test_mysql_texts.py::test_what_is_idle_in_a_transaction_is_ended",
                                                         "test_fault.py::test_a_connection_that_falls_silent_in_mid_batch")),
     "rows that are captured may change": ([(KEPT, " HAVING COUNT(*) > 0 FOR UPDATE", " HAVING COUNT(*) > 0")],
-                                          on_mariadb("test_kept.py::test_the_kept_rows_are_the_changed_ones_whatever_the_site_does")),
+                                          on_mariadb("test_mysql_kept.py::test_captured_rows_are_locked")),
 
     # --- keys ---
     "keys in the connection's collation": ([(KEY, "\tif (end == NULL) {", "\tif (end == NULL || true) {")], on_mariadb("test_mysql_texts.py::test_every_row_once")),

@@ -38,6 +38,24 @@ def test_kept_rows_are_the_changed_ones(connect, t, make_job, where):
     assert {key: value for key, value in found.items() if key != "0"} == changed and len(changed) >= 19
 
 
+def test_captured_rows_are_locked(connect, t, make_job):
+    t.session.query("CREATE TABLE k (id INT NOT NULL PRIMARY KEY, n INT)")
+    t.session.query(f"INSERT INTO k SELECT i, i FROM {numbers(40)}")
+    job = make_job('kind = "update"; set = { n = "n * 10"; };', "k")
+    job.start()
+    other = connect()
+    other.query("SET SESSION innodb_lock_wait_timeout = 1")
+    met = []
+
+    def site():
+        with pytest.raises(Refused) as refused:
+            other.query("UPDATE k SET n = 7 WHERE id = 6")
+        met.append(refused.value.code)
+    job.after_capture = site
+    job.batch(job.segments[0], 10)
+    assert met == [1205] and t.value("SELECT n FROM k WHERE id = 6") == "60"
+
+
 INSERT = 'kind = "insert"; into = "%s.into_"; columns = { id = "id DIV 2"; v = "n"; }; on_conflict = "%%s"; rollback = { keep_old_values = %%s; };' % DATABASE
 
 
