@@ -256,18 +256,6 @@ MUTANTS = {
                                          ["unit/test_preflight_rules"]),
     "a foreign table is not refused": ([(RULES_POSTGRES, 'if (strcmp(kind, "r") != 0 &&', "if (kind[0] != 'f' && strcmp(kind, \"r\") != 0 &&")],
                                        ["unit/test_preflight"]),
-    "nobody looks at the plan behind a claim": ([(JOB, "job->plan_due = PLAN_IS_OLD;", "job->plan_due = PLAN_IS_KNOWN;")],
-                                                ["test_plans.py::test_an_index_that_is_worse_at_the_start_than_it_was_at_submit",
-                                                 "mariadb:test_plans.py::test_an_index_that_is_worse_at_the_start_than_it_was_at_submit"]),
-    "nobody looks at the plan when batches get slow": (
-        [("daemon/throttle/jump.c", "return jump->slow >= slow_in_a_row &&", "return jump->slow < 0 * slow_in_a_row &&")],
-        ["unit/test_jump", "sim/sim_job", "test_plans.py::test_an_index_that_is_dropped_pauses_when_the_batches_get_slow[slow]"]),
-    "nobody looks at the plan behind a time-out": (
-        [(JOB_BATCH, "result->error == ENGINE_ERROR_TIMEOUT && jump_timed_out(", "result->error == ENGINE_ERROR_NONE && jump_timed_out(")],
-        ["test_plans.py::test_an_index_that_is_dropped_pauses_when_the_batches_get_slow[time-out]"]),
-    "a look at the plan behind each slow batch": (
-        [("daemon/throttle/jump.c", "*jump = (struct jump){.quiet_until_us = now_us + quiet_us};", "*jump = (struct jump){.quiet_until_us = now_us + 0 * quiet_us};")],
-        ["unit/test_jump"]),
     "any plan will do": ([(PLAN_CHECK, "if (check->empty || is_bounded(v, what == of_boundary))", "if (true || is_bounded(v, what == of_boundary))")], ["unit/test_preflight"]),
     **{f"a fragment may {what}": ([(file, old, new)], ["unit/test_sqlcheck"]) for what, file, old, new in (
         ("close what it did not open", "common/sqlcheck_postgres.c", "if (*depth == 0)", "if (*depth == 0)\n\t\t\treturn NULL;\n\t\tif (false)"),

@@ -50,9 +50,6 @@ MUTANTS = {f"MySQL: {name}": it for name, it in {
     "a zero date is cast": ([(KEY, "if (origin == ORIGIN_PARAMETER)\n\t\tstrbuf_add(b, value);\n\telse\n\t\tadd_cast", "add_cast")],
                             on_mariadb("test_mysql_texts.py::test_zero_dates_are_not_lost")),
 
-    "half a key is a range": ([("daemon/engine/explain_mysql.c", "used_columns(j, table) == j->shape->nkey", "used_columns(j, table) > 0")],
-                              ["unit/test_explain_mysql"]),
-
     # --- the session ---
     "the server's isolation": ([(SQL + "control_begin.sql", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;", "")],
                                on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),

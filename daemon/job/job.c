@@ -34,7 +34,7 @@ void job_look_in_ms(struct job *job, double ms) {
 }
 
 static bool in_flight(const struct job *job) {
-	return job->claim != NULL || job->round != NULL || job->check != NULL || job->batch != NULL || job->completing;
+	return job->claim != NULL || job->round != NULL || job->batch != NULL || job->completing;
 }
 
 /* --- ends --- */
@@ -150,7 +150,6 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 	case CLAIM_TAKEN:
 		job->taken = true;
 		job->tries = 0;
-		job->plan_due = PLAN_IS_OLD;
 		/* Only now: while the claim was on its way a reload may have replaced the target's configuration. */
 		jobfile_inherit_limits(job->claimed.job, &target_config(job->target)->throttle, &target_config(job->target)->guards);
 		log_info(job->object, "claimed, epoch %" PRId64, job->claimed.epoch);
@@ -297,8 +296,6 @@ void job_look(struct job *job) {
 	struct segment *segment = job_next_segment(job);
 	if (segment == NULL)
 		complete(job);
-	else if (job->plan_due != PLAN_IS_KNOWN)
-		job_check_plan(job, segment);
 	else if (allowed(job))
 		job_start_batch(job, segment);
 }

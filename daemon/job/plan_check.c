@@ -208,7 +208,7 @@ struct transaction *plan_check_transaction(struct plan_check *check) {
 	write_texts(check);
 	check->end = PLAN_CHECK_UNKNOWN;
 	check->asks_again = false;
-	struct transaction *t = transaction_new(check->name, dialect_sql(dialect, "begin_plan"));
+	struct transaction *t = transaction_new("plan_check", dialect_sql(dialect, "begin_plan"));
 	transaction_add(t, "settings", check->settings, NULL, NULL);
 	transaction_add(t, "boundary_plan", check->explain_boundary, prepare_boundary, absorb_boundary_plan);
 	if (dialect->plans_again) {

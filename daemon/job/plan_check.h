@@ -25,7 +25,6 @@ enum plan_check_end {
 
 /* What is asked; borrowed until the end, but for the keys. */
 struct plan_check {
-	const char *name; /* of the transaction: for failpoints */
 	const struct dialect *dialect;
 	const struct jobfile *job;
 	const struct table_shape *shape;

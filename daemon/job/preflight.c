@@ -289,8 +289,7 @@ static void next_leaf(struct preflight *p) {
 		return;
 	}
 	plan_check_clear(&p->check);
-	p->check = (struct plan_check){.name = "preflight",
-	                               .dialect = p->engine->dialect,
+	p->check = (struct plan_check){.dialect = p->engine->dialect,
 	                               .job = p->job,
 	                               .shape = p->shape,
 	                               .leaf = &p->shape->leaves[p->chosen[p->leaf]],
