@@ -7,7 +7,7 @@ import subprocess
 import psycopg2
 
 from dialect import PostgresDialect
-from server import OWNER, WORKER, Instance, Server, execute, own_directory, run
+from server import OWNER, START_DEADLINE, WORKER, Instance, Server, execute, own_directory, run
 from waiting import wait_for
 
 CONNECTION_IS_GONE = (None, "57P01", "57P02")
@@ -27,7 +27,7 @@ class PostgresInstance(Instance):
     """One postmaster."""
 
     def start(self):
-        run([pg_program("pg_ctl"), "-D", self.data, "-l", self.log, "-w", "-t", "30",
+        run([pg_program("pg_ctl"), "-D", self.data, "-l", self.log, "-w", "-t", str(START_DEADLINE),
              "-o", f"-p {self.port}", "start"])
 
     def stop(self, mode="fast"):

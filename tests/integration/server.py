@@ -10,8 +10,8 @@ import threading
 
 from waiting import wait_for
 
-COMMAND_DEADLINE = 60
-START_DEADLINE = 30
+COMMAND_DEADLINE = 100
+START_DEADLINE = 90  # a replica that crashed may have much to recover
 OWNER, WORKER = "backfill_owner", "backfill"
 
 
