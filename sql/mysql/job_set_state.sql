@@ -17,6 +17,7 @@ UPDATE backfill.job
 SET @backfilld_marker = (SELECT IF(state = 'running', freeze_marker, 'none') FROM backfill.job WHERE id = $1);
 SET @backfilld_look = CONCAT('SELECT COALESCE(@backfilld_marker, MAX(trx_id)) INTO @backfilld_marker FROM information_schema.innodb_trx '
                              'WHERE trx_mysql_thread_id = CONNECTION_ID() AND INSTR(trx_query, ''', UUID(), ''') > 0');
+DO GET_LOCK('backfilld:innodb_trx', 5);
 PREPARE backfilld_look FROM @backfilld_look;
 EXECUTE backfilld_look;
 DO IF(@backfilld_marker IS NULL, SLEEP(0.12), 0);
@@ -24,6 +25,7 @@ EXECUTE backfilld_look;
 DO IF(@backfilld_marker IS NULL, SLEEP(0.12), 0);
 EXECUTE backfilld_look;
 DEALLOCATE PREPARE backfilld_look;
+DO RELEASE_LOCK('backfilld:innodb_trx');
 UPDATE backfill.job
    SET freeze_marker = COALESCE(@backfilld_marker, '18446744073709551615')
  WHERE id = $1 AND state = 'running' AND freeze_marker IS NULL;

@@ -4,6 +4,7 @@
 -- The id is found in innodb_trx, which may show what was read up to 0.1 s ago, or longer if others look more often than that: the answer is
 -- this very statement's if our own line says that it is being executed, known by a text that never was before. Otherwise no row is the
 -- answer. https://dev.mysql.com/doc/refman/8.0/en/innodb-information-schema-internal-data.html
+-- So that jobs which begin together don't keep the list from being read anew, they look one after the other.
 -- $1 job, $2 epoch, $3 round that went before, $4 phase, $5 has segments, $6 estimated rows
 SET @backfilld_writers = (
     SELECT JSON_OBJECT('at', TIMESTAMPDIFF(SECOND, '1970-01-01', UTC_TIMESTAMP()), 'connections', JSON_ARRAYAGG(id))
@@ -20,6 +21,7 @@ UPDATE backfill.job
 SET @backfilld_taken = ROW_COUNT();
 SET @backfilld_look = CONCAT('SELECT COALESCE(@backfilld_marker, MAX(trx_id)) INTO @backfilld_marker FROM information_schema.innodb_trx '
                              'WHERE trx_mysql_thread_id = CONNECTION_ID() AND INSTR(trx_query, ''', UUID(), ''') > 0');
+DO GET_LOCK('backfilld:innodb_trx', 5);
 PREPARE backfilld_look FROM @backfilld_look;
 EXECUTE backfilld_look;
 DO IF(@backfilld_marker IS NULL, SLEEP(0.12), 0);
@@ -27,5 +29,6 @@ EXECUTE backfilld_look;
 DO IF(@backfilld_marker IS NULL, SLEEP(0.12), 0);
 EXECUTE backfilld_look;
 DEALLOCATE PREPARE backfilld_look;
+DO RELEASE_LOCK('backfilld:innodb_trx');
 UPDATE backfill.job SET freeze_marker = @backfilld_marker WHERE id = $1 AND @backfilld_taken = 1;
 SELECT freeze_marker, freeze_writers FROM backfill.job WHERE id = $1 AND @backfilld_taken = 1 AND @backfilld_marker IS NOT NULL

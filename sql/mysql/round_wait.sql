@@ -1,7 +1,9 @@
 -- The transactions of this server that may have written below the last keys: those that are older than the marker (a prepared one has
 -- no connection), and those whose statement had begun before it: such a statement itself, unless it only reads, and what it then opened.
 -- What innodb_trx shows is never older than the look by which the marker was found.
+-- Who asks often keeps it from being read anew, as in round_take.sql: one at a time.
 -- $1 marker, $2 who was in the middle of a statement then
+DO GET_LOCK('backfilld:innodb_trx', 5);
 WITH trx AS (
     SELECT trx_id, trx_mysql_thread_id AS id, trx_query,
            trx_rows_modified > 0 OR trx_tables_locked > 0 OR trx_lock_structs > 0 AS writes,
@@ -31,4 +33,5 @@ SELECT COUNT(*) OVER (), COALESCE(NULLIF(open.id, 0), CONCAT('trx ', open.trx_id
   LEFT JOIN information_schema.processlist AS p ON p.id = open.id
  WHERE open.id <> CONNECTION_ID()
  ORDER BY open.started
- LIMIT 1
+ LIMIT 1;
+DO RELEASE_LOCK('backfilld:innodb_trx')

@@ -312,3 +312,19 @@ def test_sweep_of_a_statement_is_refused(daemon, table):
     job = Job(table="public.t", kind="statement", statement="UPDATE public.t SET n = 1 WHERE {range}", sweep=True,
               rollback={"keep_old_values": False})
     assert "sweep" in daemon.ctl_error("submit", job.write(daemon.directory), check=65)["message"]
+
+
+@pytest.mark.engine("mariadb", "mysql")
+def test_jobs_that_start_together_find_their_markers(server, db, daemon):
+    """The list of transactions is only read anew when nobody has read it for 0.1 s: they must not keep it from each other."""
+    jobs = [increment(f"public.t{number}") for number in range(6)]
+    for number, job in enumerate(jobs):
+        server.sql(db, f"""CREATE TABLE t{number} (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);
+            INSERT INTO t{number} (id) SELECT i FROM {server.dialect.series(1, 250)}; GRANT SELECT, UPDATE ON t{number} TO backfill""")
+        daemon.submit(job)
+    for job in jobs:
+        daemon.ctl("start", job.id)
+    for number, job in enumerate(jobs):
+        daemon.wait_done(job, 20)
+        assert server.sql(db, f"SELECT DISTINCT n FROM t{number}") == [(1,)]
+        assert daemon.log().count(f"job {job.id}: claimed") <= 3
