@@ -17,7 +17,7 @@ UPDATE backfill.job
 SET @backfilld_marker = (SELECT IF(state = 'running', freeze_marker, 'none') FROM backfill.job WHERE id = $1);
 SET @backfilld_look = CONCAT('SELECT COALESCE(@backfilld_marker, MAX(trx_id)) INTO @backfilld_marker FROM information_schema.innodb_trx '
                              'WHERE trx_mysql_thread_id = CONNECTION_ID() AND INSTR(trx_query, ''', UUID(), ''') > 0');
-DO GET_LOCK('backfilld:innodb_trx', 5);
+DO IF(IS_USED_LOCK('backfilld:innodb_trx') <=> CONNECTION_ID(), 1, GET_LOCK('backfilld:innodb_trx', 2));
 PREPARE backfilld_look FROM @backfilld_look;
 EXECUTE backfilld_look;
 DO IF(@backfilld_marker IS NULL, SLEEP(0.12), 0);

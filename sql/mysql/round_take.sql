@@ -4,7 +4,8 @@
 -- The id is found in innodb_trx, which may show what was read up to 0.1 s ago, or longer if others look more often than that: the answer is
 -- this very statement's if our own line says that it is being executed, known by a text that never was before. Otherwise no row is the
 -- answer. https://dev.mysql.com/doc/refman/8.0/en/innodb-information-schema-internal-data.html
--- So that jobs which begin together don't keep the list from being read anew, they look one after the other.
+-- So that jobs which begin together don't keep the list from being read anew, they look one after the other. A lock that an error has left
+-- behind is not taken twice, and released by the next look; the others go on without it after 2 s.
 -- $1 job, $2 epoch, $3 round that went before, $4 phase, $5 has segments, $6 estimated rows
 SET @backfilld_writers = (
     SELECT JSON_OBJECT('at', TIMESTAMPDIFF(SECOND, '1970-01-01', UTC_TIMESTAMP()), 'connections', JSON_ARRAYAGG(id))
@@ -21,7 +22,7 @@ UPDATE backfill.job
 SET @backfilld_taken = ROW_COUNT();
 SET @backfilld_look = CONCAT('SELECT COALESCE(@backfilld_marker, MAX(trx_id)) INTO @backfilld_marker FROM information_schema.innodb_trx '
                              'WHERE trx_mysql_thread_id = CONNECTION_ID() AND INSTR(trx_query, ''', UUID(), ''') > 0');
-DO GET_LOCK('backfilld:innodb_trx', 5);
+DO IF(IS_USED_LOCK('backfilld:innodb_trx') <=> CONNECTION_ID(), 1, GET_LOCK('backfilld:innodb_trx', 2));
 PREPARE backfilld_look FROM @backfilld_look;
 EXECUTE backfilld_look;
 DO IF(@backfilld_marker IS NULL, SLEEP(0.12), 0);

@@ -3,7 +3,7 @@
 -- What innodb_trx shows is never older than the look by which the marker was found.
 -- Who asks often keeps it from being read anew, as in round_take.sql: one at a time.
 -- $1 marker, $2 who was in the middle of a statement then
-DO GET_LOCK('backfilld:innodb_trx', 5);
+DO IF(IS_USED_LOCK('backfilld:innodb_trx') <=> CONNECTION_ID(), 1, GET_LOCK('backfilld:innodb_trx', 2));
 WITH trx AS (
     SELECT trx_id, trx_mysql_thread_id AS id, trx_query,
            trx_rows_modified > 0 OR trx_tables_locked > 0 OR trx_lock_structs > 0 AS writes,

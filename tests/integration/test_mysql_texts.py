@@ -351,6 +351,12 @@ def test_a_round_waits_for_older_writers(connect, t, make_job):
     assert t.session.run("SELECT GROUP_CONCAT(n ORDER BY id) FROM k").rows == [["1,1,1,1,1"]]
 
 
+def test_a_look_releases_the_lock_that_a_failed_one_has_left(t, job):
+    job.own.session.query("DO GET_LOCK('backfilld:innodb_trx', 0)")
+    job.own.run("round_wait", "1", '{"at": 1, "connections": []}')
+    assert t.value("SELECT IS_FREE_LOCK('backfilld:innodb_trx')") == "1"
+
+
 def test_a_round_waits_for_a_statement_that_has_no_transaction_yet(connect, t, make_job):
     """It may hold an AUTO_INCREMENT value already."""
     t.session.query("CREATE TABLE k (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL DEFAULT 0)")
