@@ -25,6 +25,9 @@ MUTANTS = {f"MySQL: {name}": it for name, it in {
         on_mariadb("test_update.py::test_every_row_once", "test_mysql_texts.py::test_every_row_once")),
     "no wait for older writers": ([(SQL + "round_wait.sql", "WHERE open.id <> CONNECTION_ID()", "WHERE false")],
                                   on_mariadb("test_mysql_texts.py::test_a_round_waits_for_older_writers")),
+    "jobs look for their markers all at once": (
+        [(f"{SQL}{name}.sql", "'backfilld:innodb_trx'", "UUID()") for name in ("round_take", "round_wait", "job_set_state")],
+        on_mariadb("test_follow.py::test_jobs_that_start_together_find_their_markers")),
     "a statement that has no transaction yet is not waited for": (
         [(SQL + "round_wait.sql", "WHERE b.command IN ('Query', 'Execute')", "WHERE false")],
         on_mariadb("test_mysql_texts.py::test_a_round_waits_for_a_statement_that_has_no_transaction_yet")),
