@@ -1,7 +1,6 @@
 /*
  * plan_check.h: how the server would find a batch's rows: asks for its plans of the look-up of the batch's end and of the work,
- * and judges whether they read more than their range. Before a job is stored, and of one that runs, whenever the server may have
- * changed its mind. One transaction, which is rolled back.
+ * and judges whether they read more than their range. One transaction, which is rolled back.
  */
 #ifndef BACKFILLD_PLAN_CHECK_H
 #define BACKFILLD_PLAN_CHECK_H
