@@ -194,7 +194,7 @@ def test_a_key_of_texts_that_is_altered_pauses(server, db, daemon, alter, told):
 
 @pytest.mark.engine("mariadb", "mysql")
 def test_another_engine_in_the_second_in_which_the_table_was_made(server, db, daemon):
-    """The time of its making is the same."""
+    """The time of its making is the same. A server that enforces GTID consistency refuses the batch before we do."""
     wait_for(lambda: server.value(db, "SELECT MICROSECOND(NOW(6)) < 100000"), 5, "the next second")
     server.sql(db, f"""CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);
         INSERT INTO t SELECT i, 0 FROM {server.dialect.series(1, 200)}; GRANT SELECT, UPDATE ON t TO backfill""")
@@ -202,7 +202,11 @@ def test_another_engine_in_the_second_in_which_the_table_was_made(server, db, da
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 1)
     server.sql(db, "ALTER TABLE t ENGINE = MyISAM")
-    assert "engine is MyISAM now" in daemon.wait_state(job, "paused", 10)["reason"]
+    reason = daemon.wait_state(job, "paused", 10)["reason"]
+    if "GTID consistency" in reason:
+        daemon.ctl("resume", job.id, check=0)
+        reason = daemon.wait_state(job, "paused", 10)["reason"]
+    assert "engine is MyISAM now" in reason
 
 
 TEXT_KEY = """CREATE TABLE t (id text COLLATE "en-x-icu" PRIMARY KEY, n int NOT NULL DEFAULT 0); GRANT SELECT, UPDATE ON t TO backfill;
