@@ -99,6 +99,7 @@ DAEMON_SRC := \
 	daemon/job/events.c \
 	daemon/job/job.c \
 	daemon/job/job_batch.c \
+	daemon/job/job_plan.c \
 	daemon/job/job_seen.c \
 	daemon/job/job_state.c \
 	daemon/job/plan.c \
@@ -118,6 +119,7 @@ DAEMON_SRC := \
 	daemon/serve/control.c \
 	daemon/serve/listener.c \
 	daemon/throttle/decide.c \
+	daemon/throttle/jump.c \
 	daemon/throttle/lag.c \
 	daemon/throttle/pace.c \
 	daemon/throttle/stop_file.c \

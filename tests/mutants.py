@@ -256,6 +256,22 @@ MUTANTS = {
                                          ["unit/test_preflight_rules"]),
     "a foreign table is not refused": ([(RULES_POSTGRES, 'if (strcmp(kind, "r") != 0 &&', "if (kind[0] != 'f' && strcmp(kind, \"r\") != 0 &&")],
                                        ["unit/test_preflight"]),
+    "nobody looks at the plan when a job begins": (
+        [("daemon/job/job_plan.c", "job->planned_mark == NULL || strcmp", "job->planned_mark != NULL && strcmp")],
+        ["test_plans.py::test_an_index_that_is_worse_at_the_start_than_it_was_at_submit",
+         "mariadb:test_plans.py::test_an_index_that_is_worse_at_the_start_than_it_was_at_submit"]),
+    "a job stops for a scan of a small table": (
+        [("daemon/job/job_plan.c", "SMALL_TABLE_ROWS = 100000", "SMALL_TABLE_ROWS = 10000")],
+        ["test_plans.py::test_a_small_table_that_has_lost_its_statistics_is_worked_on"]),
+    "nobody looks at the plan when batches get slow": (
+        [("daemon/throttle/jump.c", "return jump->slow >= slow_in_a_row &&", "return jump->slow < 0 * slow_in_a_row &&")],
+        ["unit/test_jump", "sim/sim_job", "test_plans.py::test_an_index_that_is_dropped_pauses_when_the_batches_get_slow[slow]"]),
+    "nobody looks at the plan behind a time-out": (
+        [(JOB_BATCH, "result->error == ENGINE_ERROR_TIMEOUT && jump_timed_out(", "result->error == ENGINE_ERROR_NONE && jump_timed_out(")],
+        ["test_plans.py::test_an_index_that_is_dropped_pauses_when_the_batches_get_slow[time-out]"]),
+    "a look at the plan behind each slow batch": (
+        [("daemon/throttle/jump.c", "*jump = (struct jump){.quiet_until_us = now_us + quiet_us};", "*jump = (struct jump){.quiet_until_us = now_us + 0 * quiet_us};")],
+        ["unit/test_jump"]),
     "any plan will do": ([(PLAN_CHECK, "if (check->empty || is_bounded(v, what == of_boundary))", "if (true || is_bounded(v, what == of_boundary))")], ["unit/test_preflight"]),
     **{f"a fragment may {what}": ([(file, old, new)], ["unit/test_sqlcheck"]) for what, file, old, new in (
         ("close what it did not open", "common/sqlcheck_postgres.c", "if (*depth == 0)", "if (*depth == 0)\n\t\t\treturn NULL;\n\t\tif (false)"),

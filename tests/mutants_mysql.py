@@ -53,6 +53,12 @@ MUTANTS = {f"MySQL: {name}": it for name, it in {
     "a zero date is cast": ([(KEY, "if (origin == ORIGIN_PARAMETER)\n\t\tstrbuf_add(b, value);\n\telse\n\t\tadd_cast", "add_cast")],
                             on_mariadb("test_mysql_texts.py::test_zero_dates_are_not_lost")),
 
+    "nobody looks at the plan behind an ALTER": (
+        [("daemon/job/job_plan.c", " || strcmp(job->planned_mark, job->claimed.key_mark) != 0", "")],
+        on_mariadb("test_plans.py::test_another_index_of_the_key_s_name_pauses")),
+    "half a key is a range": ([("daemon/engine/explain_mysql.c", "used_columns(j, table) == j->shape->nkey", "used_columns(j, table) > 0")],
+                              ["unit/test_explain_mysql"]),
+
     # --- the session ---
     "the server's isolation": ([(SQL + "control_begin.sql", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;", "")],
                                on_mariadb("test_mysql_texts.py::test_settings_are_this_servers_alone")),

@@ -103,6 +103,12 @@ static void begin_work(struct batch *batch) {
 	batch->bounded(batch->context, &batch->result.window);
 }
 
+static void end_work(struct batch *batch) {
+	int64_t now = clock_monotonic_us();
+	batch->result.work_us = now - batch->work_started_us;
+	batch->result.reading_us = now - batch->started_us;
+}
+
 static bool prepare_capture(void *context, struct statement *statement) {
 	struct batch *batch = context;
 	begin_work(batch);
@@ -114,7 +120,7 @@ static bool absorb_capture(void *context, const struct engine_result *result) {
 	struct batch *batch = context;
 	batch->nothing = result->affected == 0;
 	if (batch->nothing)
-		batch->result.work_us = clock_monotonic_us() - batch->work_started_us;
+		end_work(batch);
 	return true;
 }
 
@@ -130,7 +136,7 @@ static bool prepare_work(void *context, struct statement *statement) {
 
 static bool absorb_work(void *context, const struct engine_result *result) {
 	struct batch *batch = context;
-	batch->result.work_us = clock_monotonic_us() - batch->work_started_us;
+	end_work(batch);
 	if (result->nrows == 1 && result->ncolumns >= 2) {
 		batch->result.rows_changed = strtoll(engine_value(result, 0, 0), NULL, 10);
 		batch->result.rows_conflicted = strtoll(engine_value(result, 0, 1), NULL, 10);

@@ -34,7 +34,7 @@ void job_look_in_ms(struct job *job, double ms) {
 }
 
 static bool in_flight(const struct job *job) {
-	return job->claim != NULL || job->round != NULL || job->batch != NULL || job->completing;
+	return job->claim != NULL || job->round != NULL || job->check != NULL || job->batch != NULL || job->completing;
 }
 
 /* --- ends --- */
@@ -296,6 +296,8 @@ void job_look(struct job *job) {
 	struct segment *segment = job_next_segment(job);
 	if (segment == NULL)
 		complete(job);
+	else if (job_plan_due(job))
+		job_check_plan(job, segment);
 	else if (allowed(job))
 		job_start_batch(job, segment);
 }
@@ -368,6 +370,7 @@ void job_free(struct job *job) {
 	batch_texts_free(job->texts);
 	throttle_unuse(target_throttle(job->target));
 	claimed_clear(&job->claimed);
+	free(job->planned_mark);
 	free(job->id);
 	job->id = NULL;
 	struct job gone = *job;

@@ -43,6 +43,9 @@ static void committed(struct job *job, const struct batch_result *result) {
 	/* Before the first batch there was no pause that could be measured: the one after it stands in. */
 	int64_t cycle_us = job->last_end_us > 0 ? now - job->last_end_us : result->batch_us + delay_us;
 	job->last_end_us = now;
+	/* One that had to be tried again has met locks, and may have waited for some until it committed. */
+	if (job->tries == 0 && jump_batch_done(&job->jump, result->window.rows_scanned, result->reading_us, now))
+		job->plan_suspect = true;
 	job->tries = 0;
 	job->last_batch_ms = (double)result->batch_us / 1000.0;
 	job_release_hold(job);
@@ -70,6 +73,8 @@ static void try_again(struct job *job, const char *probe, const char *why) {
 
 static void refused(struct job *job, const struct batch_result *result) {
 	char reason[900];
+	if (result->error == ENGINE_ERROR_TIMEOUT && jump_timed_out(&job->jump, clock_monotonic_us()))
+		job->plan_suspect = true;
 	switch (result->error) {
 	case ENGINE_ERROR_CONTENTION:
 		try_again(job, "locks", result->message);
@@ -155,8 +160,7 @@ static void batch_done(void *context, const struct batch_result *result) {
 		job_look(job);
 }
 
-/* The same all the while a batch runs: the pace learns when it ends. */
-static int64_t batch_rows(const struct job *job, const struct segment *segment) {
+int64_t job_batch_rows(const struct job *job, const struct segment *segment) {
 	return pace_rows(&job->pace, &job->claimed.job->settings, job->claimed.shape->leaves[segment->leaf].row_bytes);
 }
 
@@ -179,8 +183,8 @@ static void bounded(void *context, const struct window *window) {
 	}
 	const struct segment *segment = job_next_segment(job);
 	const struct table_shape *shape = job->claimed.shape;
-	ahead_look(job->ahead, shape, &shape->leaves[segment->leaf], &window->through, &segment->through, batch_rows(job, segment),
-	           job->claimed.own_session);
+	ahead_look(job->ahead, shape, &shape->leaves[segment->leaf], &window->through, &segment->through,
+	           job_batch_rows(job, segment), job->claimed.own_session);
 }
 
 void job_start_batch(struct job *job, struct segment *segment) {
@@ -195,7 +199,7 @@ void job_start_batch(struct job *job, struct segment *segment) {
 		.segment = segment,
 		.epoch = job->claimed.epoch,
 		.own_session = job->claimed.own_session,
-		.rows = batch_rows(job, segment),
+		.rows = job_batch_rows(job, segment),
 		.statement_timeout_ms = statement_ms > SHORTEST_STATEMENT_MS ? statement_ms : SHORTEST_STATEMENT_MS,
 		.lock_timeout_ms = lock_wait_ms(settings),
 	};

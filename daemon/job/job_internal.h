@@ -1,6 +1,7 @@
 /*
- * job_internal.h: what job.c (what a job does next), job_batch.c (its batches, and what follows from how they end) and job_seen.c
- * (what is known and told of it: time, holds, signs of life) share.
+ * job_internal.h: what job.c (what a job does next), job_batch.c (its batches, and what follows from how they end), job_plan.c
+ * (whether the server still reads no more than a batch) and job_seen.c (what is known and told of it: time, holds, signs of life)
+ * share.
  */
 #ifndef BACKFILLD_JOB_INTERNAL_H
 #define BACKFILLD_JOB_INTERNAL_H
@@ -10,11 +11,14 @@
 #include "daemon/job/boundary.h"
 #include "daemon/job/job.h"
 #include "daemon/job/round.h"
+#include "daemon/throttle/jump.h"
 #include "daemon/throttle/pace.h"
 
 #include <ev.h>
 
 enum { JOB_TRIES_BEFORE_HOLD = 5 }; /* of one batch that meets locks, before we say who holds them */
+
+struct job_check;
 
 struct job {
 	struct target *target;
@@ -28,6 +32,7 @@ struct job {
 	struct claimed claimed;
 	struct claim *claim;
 	struct round *round;
+	struct job_check *check; /* of the plan */
 	struct batch *batch;
 	struct ahead *ahead; /* NULL until it would help */
 	struct batch_texts *texts;
@@ -43,6 +48,9 @@ struct job {
 	int64_t rest_until_us;
 
 	struct pace pace;
+	struct jump jump;
+	bool plan_suspect;  /* the time of batches has jumped */
+	char *planned_mark; /* the key's (claim.h), when the plan was looked at last; NULL: not in this run */
 	int64_t batch_rows; /* what batch.rows said when the pace began there */
 	struct throttle_verdict verdict;
 	char hold[400]; /* why we wait by ourselves; "" when we don't */
@@ -76,6 +84,12 @@ void job_look_in_ms(struct job *job, double ms);
 void job_pause_for(struct job *job, const char *reason);
 /* The first that is not done; NULL: they all are. */
 struct segment *job_next_segment(struct job *job);
+/* How many rows the next batch takes. The same all the while it runs: the pace learns when it ends. */
+int64_t job_batch_rows(const struct job *job, const struct segment *segment);
+/* Is it to be looked at before the next batch? */
+bool job_plan_due(const struct job *job);
+/* Asks the server for the plan of the next batch: it goes on, or pauses. */
+void job_check_plan(struct job *job, const struct segment *segment);
 /* Takes the slot over that the caller has (target.h). */
 void job_start_batch(struct job *job, struct segment *segment);
 

@@ -10,7 +10,7 @@
 
 enum {
 	LOCK_TIMEOUT_MS = 900,
-	SMALL_ROWS = 10000,   /* below, reading all of a table is no matter */
+	LARGE_ROWS = 10000,   /* of another table, which every batch reads */
 	BATCHES_OF_SCANS = 20 /* a sequential scan is right when a batch is a good part of the table */
 };
 
@@ -55,8 +55,8 @@ static bool is_bounded(const struct explain_verdict *v, bool of_order) {
 static bool accept_scan(struct plan_check *check, const struct explain_verdict *v, bool by_key, const char *what) {
 	const struct shape_leaf *leaf = check->leaf;
 	int64_t small = check->rows * BATCHES_OF_SCANS;
-	if (small < SMALL_ROWS)
-		small = SMALL_ROWS;
+	if (small < check->small_rows)
+		small = check->small_rows;
 	if ((by_key || v->whole_index) && leaf->estimated_rows <= small)
 		return true;
 	const char *how = by_key ? "though the key's index could be used" : "no index on the key bounds it";
@@ -127,7 +127,7 @@ static bool absorb_work_plan(void *context, const struct engine_result *result) 
 	struct explain_verdict v;
 	if (!read_plan(check, result, &v) || depends(check, &v))
 		return false;
-	if (v.other_rows > SMALL_ROWS && check->warnings != NULL)
+	if (v.other_rows > LARGE_ROWS && check->warnings != NULL)
 		fact_warn(check->warnings, "each batch reads all of %s (about %.0f rows)", v.other, v.other_rows);
 	if (judge(check, &v, of_work) && !check->asks_again)
 		check->end = PLAN_CHECK_FINE;
@@ -208,7 +208,7 @@ struct transaction *plan_check_transaction(struct plan_check *check) {
 	write_texts(check);
 	check->end = PLAN_CHECK_UNKNOWN;
 	check->asks_again = false;
-	struct transaction *t = transaction_new("plan_check", dialect_sql(dialect, "begin_plan"));
+	struct transaction *t = transaction_new(check->name, dialect_sql(dialect, "begin_plan"));
 	transaction_add(t, "settings", check->settings, NULL, NULL);
 	transaction_add(t, "boundary_plan", check->explain_boundary, prepare_boundary, absorb_boundary_plan);
 	if (dialect->plans_again) {

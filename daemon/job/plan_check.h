@@ -24,11 +24,13 @@ enum plan_check_end {
 
 /* What is asked; borrowed until the end, but for the keys. */
 struct plan_check {
+	const char *name; /* of the transaction: for failpoints */
 	const struct dialect *dialect;
 	const struct jobfile *job;
 	const struct table_shape *shape;
 	const struct shape_leaf *leaf;
-	int64_t rows; /* that the batch takes */
+	int64_t rows;       /* that the batch takes */
+	int64_t small_rows; /* of a table that may be read in full */
 	struct plan_key behind,
 		through;      /* the batch begins behind the one, which may be none, and ends at the other at the latest; owned */
 	bool empty;       /* the keys are NULLs, for the leaf has no rows: its plans tell nothing */

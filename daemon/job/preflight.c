@@ -16,6 +16,7 @@ enum {
 	STATEMENT_TIMEOUT_MS = 10 * 1000,
 	LOCK_TIMEOUT_MS = 900,
 	ANSWER_TIMEOUT_MS = 15 * 1000,
+	SMALL_TABLE_ROWS = 10000, /* below, reading all of a table is no matter */
 };
 
 typedef void answer_fn(struct preflight *p, const struct engine_result *result);
@@ -289,11 +290,13 @@ static void next_leaf(struct preflight *p) {
 		return;
 	}
 	plan_check_clear(&p->check);
-	p->check = (struct plan_check){.dialect = p->engine->dialect,
+	p->check = (struct plan_check){.name = "preflight",
+	                               .dialect = p->engine->dialect,
 	                               .job = p->job,
 	                               .shape = p->shape,
 	                               .leaf = &p->shape->leaves[p->chosen[p->leaf]],
 	                               .rows = p->job->settings.batch.rows,
+	                               .small_rows = SMALL_TABLE_ROWS,
 	                               .behind.n = p->shape->nkey,
 	                               .through.n = p->shape->nkey,
 	                               .warnings = p->warnings};

@@ -26,6 +26,7 @@ STEPS = {
     "batch": ("begin", "settings", "constraints", "boundary", "count", "capture", "work", "by_place", "checkpoint", "commit"),
     "ahead": ("begin", "settings", "boundary", "commit"),  # the next end, beside the batch
     "claim": ("begin", "lock", "shape", "end_backend", "take", "segments", "commit"),
+    "plan_check": ("begin", "settings", "boundary_plan", "boundary", "row_check", "work_plan"),  # and rolled back
     "round": ("begin", "settings", "constraints", "wait", "shape", "last_key", "take", "segment", "event", "commit"),
     "open": ("begin", "wait", "open", "commit"),
     "complete": ("begin", "identity", "seen", "complete", "event", "commit"),
@@ -35,7 +36,7 @@ STEPS = {
     "cancel": ("begin", "identity", "lock", "seen", "state", "segments", "event", "commit"),
     "stop": ("begin", "identity", "flag", "lock", "jobs", "segments", "event", "commit"),
 }
-WORK = ("claim", "open", "round", "batch", "ahead", "complete")  # nobody asks for these but the job
+WORK = ("claim", "plan_check", "open", "round", "batch", "ahead", "complete")  # nobody asks for these but the job
 STATE_CHANGES = ("start", "pause", "resume", "cancel")  # one transaction, named "state"
 
 
@@ -74,7 +75,8 @@ class Campaign:
         """Every failpoint of these transactions."""
         return [f"{'state' if t in STATE_CHANGES else t}.{step}.{at}"
                 for t in transactions for step in STEPS[t] for at in ("before", "sent", "done")
-                if step not in self.server.dialect.silent_steps and (step != "capture" or self.work.captures)]
+                if step not in self.server.dialect.silent_steps and (step != "capture" or self.work.captures)
+                and (step != "row_check" or self.work.row_checks)]
 
     def committed(self):
         """Batches of all jobs."""

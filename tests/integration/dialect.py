@@ -7,6 +7,7 @@ class PostgresDialect:
     name = "postgresql"
     silent_steps = ("accept",)  # of a transaction: this server has to be told nothing there
     captures = ("update", "insert-update")  # kinds of work whose rows are locked and looked at before they are written
+    row_checks = ()  # kinds of work of which a statement of their own asks whether they look at more than a row
 
     @staticmethod
     def quote(name):
@@ -181,6 +182,16 @@ class PostgresDialect:
         return f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey"
 
     @staticmethod
+    def replace_index(table, name, columns):
+        """By a unique one of that name on these columns."""
+        return f"DROP INDEX IF EXISTS {name}; CREATE UNIQUE INDEX {name} ON {table} ({columns})"
+
+    @staticmethod
+    def spoil_index(table, name, columns):
+        """So that who goes by it reads all of the table: any index that fits will do for this server."""
+        return f"DROP INDEX {name}"
+
+    @staticmethod
     def ranges(table, column, partitions):
         """The end of CREATE TABLE. {name: (first, behind the last)}, ascending; None for the rest."""
         parts = [f"CREATE TABLE {name} PARTITION OF {table} " + ("FOR VALUES FROM (%d) TO (%d)" % bounds if bounds else "DEFAULT")
@@ -200,6 +211,7 @@ class MySQLDialect:
     name = "mysql"  # of both its servers
     silent_steps = ("constraints", "by_place")
     captures = ("update", "insert-skip", "insert-update")
+    row_checks = ("insert-error", "insert-skip", "insert-update")
 
     @staticmethod
     def quote(name):
@@ -341,6 +353,15 @@ class MySQLDialect:
     @staticmethod
     def drop_primary_key(table):
         return f"ALTER TABLE {table} DROP PRIMARY KEY"
+
+    @staticmethod
+    def replace_index(table, name, columns):
+        return f"ALTER TABLE {table} DROP INDEX {name}, ADD UNIQUE INDEX {name} ({columns})"
+
+    @staticmethod
+    def spoil_index(table, name, columns):
+        """Statements name it: it has to be there."""
+        return MySQLDialect.replace_index(table, name, columns)
 
     @staticmethod
     def ranges(table, column, partitions):

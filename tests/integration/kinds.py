@@ -47,6 +47,7 @@ class Work:
         self.meets = kind in ("insert-skip", "insert-update")
         self.keeps = self.meets or kind == "update"  # without a key on the copy, a row inserted twice is there to be seen
         self.captures = kind in server.dialect.captures
+        self.row_checks = kind in server.dialect.row_checks
         dialect, count = server.dialect, "INSERT INTO public.audit VALUES (new.job, new.id)"
         server.sql(db, f"""
             CREATE TABLE public.t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, job varchar(64), note varchar(40) NOT NULL DEFAULT '');

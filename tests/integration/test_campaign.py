@@ -60,7 +60,7 @@ def stop(campaign):
     campaign.keep_working()
 
 
-ACTS = {"batch": keep_working, "ahead": keep_working, "claim": keep_working, "round": keep_working, "open": keep_working, "complete": keep_working,
+ACTS = {"batch": keep_working, "ahead": keep_working, "claim": keep_working, "plan_check": keep_working, "round": keep_working, "open": keep_working, "complete": keep_working,
         "start": keep_working, "pause": pause_and_resume, "resume": pause_and_resume, "cancel": cancel, "stop": stop}
 
 
@@ -201,7 +201,7 @@ def test_connection_lost_at_every_failpoint(server, db, daemon, how, kind):
     """cut: what was sent arrives, no answer does. ended: the server ends the connection while the daemon stands still."""
     campaign = Campaign(server, db, daemon, f"connection {how} at each failpoint", kind)
     daemon.kill9()
-    which = campaign.lives(campaign.points("batch", "claim", "round", "open", "complete"), LOSSES_A_POINT, 10)
+    which = campaign.lives(campaign.points("batch", "claim", "plan_check", "round", "open", "complete"), LOSSES_A_POINT, 10)
     with campaign.traffic():
         while which:
             now, which = distinct(which)

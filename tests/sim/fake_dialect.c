@@ -54,8 +54,36 @@ static int lock_rows(struct fake_session *s, const struct request *r, struct ran
 	return range->nrows = matching;
 }
 
+/* Reading takes a while, or more than is allowed. */
+static bool is_read(struct fake_session *s, struct request *r, double seconds) {
+	if (seconds <= 0 || r->scanned)
+		return true;
+	r->scanned = true;
+	r->too_long = seconds > s->statement_timeout_s;
+	ev_timer_stop(fake.loop, &s->arrive);
+	ev_timer_set(&s->arrive, r->too_long ? s->statement_timeout_s : seconds, 0.);
+	ev_timer_start(fake.loop, &s->arrive);
+	return false;
+}
+
+static const struct fake_plan *plan_of(const struct request *r) {
+	int job;
+	if (sscanf(r->sql, "%*s %d", &job) != 1)
+		abort();
+	return &fake.plans[job];
+}
+
+static enum step read_rows(struct fake_session *s, struct request *r, struct answer *a) {
+	if (!is_read(s, r, plan_of(r)->work_s))
+		return STEP_LATER;
+	return !r->too_long ? STEP_DONE : refuse(a, ENGINE_ERROR_TIMEOUT, "57014", "canceling statement due to statement timeout");
+}
+
 static enum step do_work(struct fake_session *s, struct request *r, struct answer *a) {
 	struct range range;
+	enum step step = read_rows(s, r, a);
+	if (step != STEP_DONE)
+		return step;
 	if (lock_rows(s, r, &range) < 0)
 		return STEP_WAIT;
 	for (int i = 0; i < range.nrows; i++) {
@@ -70,6 +98,9 @@ static enum step do_work(struct fake_session *s, struct request *r, struct answe
 /* Locks what the work will change. An empty range has nothing to keep. */
 static enum step do_capture(struct fake_session *s, struct request *r, struct answer *a) {
 	struct range range;
+	enum step step = read_rows(s, r, a);
+	if (step != STEP_DONE)
+		return step;
 	int found = lock_rows(s, r, &range);
 	a->affected = found > 0;
 	return found < 0 ? STEP_WAIT : STEP_DONE;
@@ -77,8 +108,9 @@ static enum step do_capture(struct fake_session *s, struct request *r, struct an
 
 /* Now and then the application has been faster: other rows than the captured ones. */
 static enum step do_work_kept(struct fake_session *s, struct request *r, struct answer *a) {
-	if (do_work(s, r, a) == STEP_WAIT)
-		return STEP_WAIT;
+	enum step step = do_work(s, r, a);
+	if (step != STEP_DONE)
+		return step;
 	int64_t changed = a->affected;
 	add_row(a, 3), add_int(a, changed), add_int(a, 0), add_text(a, once_in(20) ? "false" : "true");
 	return STEP_DONE;
@@ -97,13 +129,57 @@ static enum step do_last_key(struct fake_session *s, struct request *r, struct a
 
 static enum step do_settings(struct fake_session *s, struct request *r, struct answer *a) {
 	(void)a;
-	s->lock_timeout_s = strtod(r->sql + strlen("settings "), NULL) / 1000.0;
+	char *end;
+	s->lock_timeout_s = strtod(r->sql + strlen("settings "), &end) / 1000.0;
+	s->statement_timeout_s = strtod(end, NULL) / 1000.0;
 	return STEP_DONE;
+}
+
+static enum step do_no_choice(struct fake_session *s, struct request *r, struct answer *a) {
+	(void)r, (void)a;
+	s->no_choice = true;
+	return STEP_DONE;
+}
+
+static enum step do_choice(struct fake_session *s, struct request *r, struct answer *a) {
+	(void)r, (void)a;
+	s->no_choice = false;
+	return STEP_DONE;
+}
+
+/* "explain boundary JOB LEAF after?" */
+static enum step do_explain(struct fake_session *s, struct request *r, struct answer *a) {
+	char what[16];
+	int job, leaf, has_after;
+	if (sscanf(r->sql, "%*s %15s %d %d %d", what, &job, &leaf, &has_after) != 4 || !s->in_transaction)
+		abort();
+	if (r->nparams != has_after + (strcmp(what, "boundary") == 0 ? 2 : 1))
+		abort();
+	struct fake_plan *plan = &fake.plans[job];
+	bool scans = plan->kind == FAKE_SCANS || (plan->kind == FAKE_BY_CHOICE && !s->no_choice);
+	plan->told |= plan->kind == FAKE_SCANS;
+	if (!scans)
+		plan->fine_s = fake_now_s;
+	add_row(a, 1), add_text(a, scans ? "scan" : "key");
+	return STEP_DONE;
+}
+
+static char *dialect_explain(const char *sql) {
+	return mem_printf("explain %s", sql);
+}
+
+static bool dialect_judge_plan(const char *json, const struct table_shape *shape, const struct shape_leaf *leaf,
+                               struct explain_verdict *verdict, struct error *err) {
+	(void)shape, (void)leaf, (void)err;
+	bool by_key = strcmp(json, "key") == 0;
+	*verdict = (struct explain_verdict){.reads = true, .by_key = by_key};
+	snprintf(verdict->scan, sizeof verdict->scan, "%s", by_key ? "Index Scan" : "Seq Scan");
+	return true;
 }
 
 static char *dialect_settings(const struct table_shape *shape, const struct dialect_session *session) {
 	(void)shape;
-	return mem_printf("settings %lld", (long long)session->lock_timeout_ms);
+	return mem_printf("settings %lld %lld", (long long)session->lock_timeout_ms, (long long)session->statement_timeout_ms);
 }
 
 static char *dialect_last_key(const struct table_shape *shape, const struct shape_leaf *leaf, bool has_after) {
@@ -152,6 +228,9 @@ static struct dialect fake_dialect = {
 	.capture = dialect_capture,
 	.work_kept = dialect_work_kept,
 	.checkpoint = dialect_checkpoint,
+	.explain = dialect_explain,
+	.judge_plan = dialect_judge_plan,
+	.plans_again = true,
 	.replication = &replication_postgres,
 };
 
@@ -163,6 +242,9 @@ static const struct {
 		{"control_begin", do_begin},
 		{"begin", do_begin},
 		{"begin_read", do_begin},
+		{"begin_plan", do_begin},
+		{"explain_without_seqscan", do_no_choice},
+		{"explain_with_seqscan", do_choice},
 		{"constraints_immediate", do_nothing},
 		{"checkpoint_by_place", do_nothing},
 		{"identity", do_nothing},
@@ -198,8 +280,9 @@ static const struct {
 		{"heartbeat_standbys", do_nothing},
 },
   own[] = {
-	  {"settings", do_settings}, {"boundary", do_boundary},   {"count", do_count},       {"work", do_work},
-	  {"capture", do_capture},   {"kept_work", do_work_kept}, {"last_key", do_last_key}, {"checkpoint", do_checkpoint},
+	  {"settings", do_settings}, {"boundary", do_boundary},     {"count", do_count},
+	  {"work", do_work},         {"capture", do_capture},       {"kept_work", do_work_kept},
+	  {"last_key", do_last_key}, {"checkpoint", do_checkpoint}, {"explain", do_explain},
 };
 enum { NFIXED = sizeof fixed / sizeof *fixed, NOWN = sizeof own / sizeof *own };
 static const char *fixed_texts[NFIXED];

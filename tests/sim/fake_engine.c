@@ -160,12 +160,12 @@ static void run(struct fake_session *s) {
 	} else {
 		step = statement_of(r->sql)(s, r, a);
 	}
-	if (step != STEP_WAIT) {
+	if (step != STEP_WAIT && step != STEP_LATER) {
 		finish(s, a, step);
 		return;
 	}
 	answer_free(a);
-	if (s->waiting)
+	if (s->waiting || step == STEP_LATER)
 		return;
 	s->waiting = true;
 	fake.lock_waits++;

@@ -65,6 +65,18 @@ struct fake_counter {
 	} site;
 };
 
+/* How the server finds a job's rows, and how long that takes. */
+struct fake_plan {
+	enum fake_plan_kind {
+		FAKE_BY_KEY,
+		FAKE_BY_CHOICE, /* a scan of the table, for that is small: by key where there is no choice */
+		FAKE_SCANS,     /* of the table, whatever is asked */
+	} kind;
+	double work_s; /* what is slow for another reason is slow, too */
+	bool told;     /* that it scans */
+	double fine_s; /* when it was told last that it doesn't */
+};
+
 struct fake_flag_row {
 	bool set;
 	char name[420], why[100];
@@ -88,6 +100,7 @@ struct fake_db {
 	int nleaves[FAKE_JOBS];
 	struct fake_segment segments[FAKE_JOBS][FAKE_SEGMENTS]; /* number 1 is the first */
 	bool follow[FAKE_JOBS], sweep[FAKE_JOBS];
+	struct fake_plan plans[FAKE_JOBS];
 	char *shapes[FAKE_JOBS]; /* as the control tables keep them */
 	struct fake_flag flags[FAKE_FLAGS];
 	struct fake_session *sessions;

@@ -99,6 +99,7 @@ struct request {
 	char *params[MAX_PARAMS];
 	int nparams;
 	bool answer_lost;
+	bool scanned, too_long; /* the work has taken its time, or run into its time-out */
 	/* Its snapshot: what it saw when it began, for it may have waited since. */
 	bool began;
 	uint64_t looked, matched;
@@ -137,7 +138,8 @@ struct fake_session {
 	struct fake_counter *site_row; /* of the site's session: what it writes, of which job's table */
 	int site_job;
 	bool alive, in_transaction, aborted, busy, waiting, committing;
-	double lock_timeout_s;
+	bool no_choice; /* of a plan, until the transaction ends */
+	double lock_timeout_s, statement_timeout_s;
 	struct request request;
 	struct request queue[MAX_FLIGHT]; /* sent together with it; in reverse order */
 	int nqueue;
@@ -186,7 +188,7 @@ static void release_all(struct fake_session *s) {
 	s->nheld = 0;
 	s->nevents = 0;
 	s->xid = 0;
-	s->in_transaction = s->aborted = false;
+	s->in_transaction = s->aborted = s->no_choice = false;
 	wake_waiting();
 }
 
@@ -304,6 +306,8 @@ static void check_state(const struct fake_session *s, int job) {
 		return;
 	if (is->epoch == was->epoch)
 		violation("job %d became %s without raising the fence", job, is->state);
+	if (strcmp(is->state, "paused") == 0 && strstr(is->reason, "the plan has changed") != NULL && !fake.plans[job].told)
+		violation("job %d pauses for a plan that is fine", job);
 	for (int i = 0; i < FAKE_FLAGS; i++)
 		if (fake.flags[i].committed.set && SEE(s, &fake.flags[i])->set && strcmp(is->state, "running") == 0)
 			passed_over(job);

@@ -1,7 +1,7 @@
 /* fake_statements.c: what the fixed statements of sql/postgres/ do to the fake database. Included by fake_engine.c. */
 /* --- statements --- */
 
-enum step { STEP_DONE, STEP_WAIT, STEP_REFUSED };
+enum step { STEP_DONE, STEP_WAIT, STEP_REFUSED, STEP_LATER };
 
 static enum step refuse(struct answer *a, enum engine_error error, const char *sqlstate, const char *message) {
 	a->outcome = ENGINE_REFUSED;

@@ -189,7 +189,18 @@ static ev_timer world;
 static bool healing;
 static double pace_s; /* how far apart disturbances are, at most */
 
+/* Statistics come and go, an index is dropped, or the disk is slow. */
+static void change_plan(int job) {
+	struct fake_plan *plan = &fake.plans[job];
+	plan->kind = (enum fake_plan_kind)random_below(3);
+	plan->work_s = once_in(3) ? 0 : random_between(0, once_in(2) ? 0.5 : 8);
+}
+
 static void heal_job(int job) {
+	if (healing) {
+		fake.plans[job].kind = FAKE_BY_KEY;
+		fake.plans[job].work_s = 0;
+	}
 	const char *state = fake.jobs[job].committed.state;
 	if (strcmp(state, "pending") == 0)
 		request_change(job, JOB_START);
@@ -200,7 +211,7 @@ static void heal_job(int job) {
 }
 
 static void disturb_job(int job) {
-	switch (random_below(14)) {
+	switch (random_below(15)) {
 	case 0:
 	case 1:
 		request_change(job, JOB_PAUSE);
@@ -211,6 +222,10 @@ static void disturb_job(int job) {
 		break;
 	case 3:
 		change_setting(job);
+		break;
+	case 4:
+		if (once_in(4))
+			change_plan(job);
 		break;
 	default:
 		heal_job(job);
@@ -302,7 +317,8 @@ static void on_world(struct ev_loop *loop, ev_timer *timer, int events) {
 /* --- one run --- */
 
 static void make_job(int job) {
-	snprintf(fake.ids[job], sizeof fake.ids[job], "20261121_sim%d", job);
+	autofree char *id = mem_printf("20261121_sim%d", job);
+	snprintf(fake.ids[job], sizeof fake.ids[job], "%s", id);
 	fake.nleaves[job] = once_in(2) ? 1 : 1 + random_below(FAKE_LEAVES);
 	char leaves[400] = "";
 	for (int i = 0; i < fake.nleaves[job]; i++) {
@@ -331,9 +347,9 @@ static void make_job(int job) {
 	         "id = \"%s\"; target = \"db\"; table = \"s.t\"; kind = \"update\"; set = { n = \"n + 1\"; };\n"
 	         "batch = { rows = 100; max_rows = %d; min_rows = %d; delay = \"%dms\"; max_duty = %s; adaptive = %s; };\n"
 	         "rollback = { keep_old_values = %s; }; follow = %s; sweep = %s; where = \"%s\";\n",
-	         fake.ids[job], 100 + random_below(100), 1 + random_below(30), once_in(3) ? random_below(300) : 0,
-	         once_in(2) ? "1.0" : "0.3", once_in(2) ? "true" : "false", once_in(2) ? "true" : "false",
-	         fake.follow[job] ? "true" : "false", fake.sweep[job] ? "true" : "false", fake.sweep[job] ? "n = 0" : "true");
+	         id, 100 + random_below(100), 1 + random_below(30), once_in(3) ? random_below(300) : 0, once_in(2) ? "1.0" : "0.3",
+	         once_in(2) ? "true" : "false", once_in(2) ? "true" : "false", fake.follow[job] ? "true" : "false",
+	         fake.sweep[job] ? "true" : "false", fake.sweep[job] ? "n = 0" : "true");
 	fake.jobs[job].current = *row;
 	completions[job] = 0;
 }
@@ -398,13 +414,11 @@ static void check_end(void) {
 	}
 }
 
-static bool run_world(uint64_t seed) {
-	make_world(seed);
-	double chaos_until = fake_now_s + random_between(1, 40);
-	while (fake.violation[0] == '\0' && fake_now_s < chaos_until && fake_ev_step())
-		;
+/* From here on nothing goes wrong, and somebody mends what did. */
+static bool end_world(void) {
+	double until = fake_now_s + longest_run_s;
 	stop_faults();
-	while (fake.violation[0] == '\0' && fake_now_s < chaos_until + longest_run_s && !all_over() && fake_ev_step())
+	while (fake.violation[0] == '\0' && fake_now_s < until && !all_over() && fake_ev_step())
 		;
 	check_end();
 	for (int i = 0; i < ndaemons; i++) {
@@ -420,17 +434,114 @@ static bool run_world(uint64_t seed) {
 	return fake.violation[0] == '\0';
 }
 
+static bool run_world(uint64_t seed) {
+	make_world(seed);
+	double chaos_until = fake_now_s + random_between(1, 40);
+	while (fake.violation[0] == '\0' && fake_now_s < chaos_until && fake_ev_step())
+		;
+	return end_world();
+}
+
+/* --- the server changes its mind, and nothing else goes wrong --- */
+
+static int64_t batches_done(void) {
+	int64_t batches = 0;
+	for (int i = 0; i < FAKE_SEGMENTS; i++)
+		batches += fake.segments[0][i].committed.batch_id;
+	return batches;
+}
+
+static bool is_first_job(const char *state) {
+	return strcmp(fake.jobs[0].committed.state, state) == 0;
+}
+
+/* Until the first job is in that state, has ended, or has committed so many batches; or for so long. */
+static bool run_until(const char *state, int64_t batches, double seconds) {
+	double until = fake_now_s + seconds;
+	while (fake.violation[0] == '\0' && fake_now_s < until && !is_first_job(state) && !is_first_job("completed") &&
+	       batches_done() < batches && fake_ev_step())
+		;
+	return is_first_job(state);
+}
+
+/* Nobody listens before the daemon is connected. */
+static void make_run(enum job_request request) {
+	do
+		request_change(0, request);
+	while (!run_until("running", INT64_MAX, 1) && !is_first_job("completed") && fake.violation[0] == '\0');
+}
+
+/* However slow it is, a bad plan costs two batches, and those that had met something else; behind a resume none. Not if batches were slow
+ * before that, by a good plan: nobody looks again for a minute, and what is slow then is usual. */
+static bool check_bad_plan(int64_t before, double started_s) {
+	bool quiet = fake.plans[0].fine_s > started_s;
+	bool paused = run_until("paused", before + 6, longest_run_s);
+	if (!paused && !is_first_job("completed") && !quiet)
+		violation("%lld batches were committed under a bad plan", (long long)(batches_done() - before));
+	if (!paused)
+		return false;
+	int64_t done = batches_done();
+	make_run(JOB_RESUME);
+	if (!run_until("paused", done + 1, longest_run_s))
+		violation("a batch was committed behind a resume under a bad plan");
+	return true;
+}
+
+static void check_good_plan(int64_t before) {
+	if (run_until("paused", before + 15, longest_run_s))
+		violation("pauses under a good plan: %s", fake.jobs[0].committed.reason);
+	if (!is_first_job("completed") && batches_done() < before + 15)
+		violation("stands still under a good plan, behind %lld batches", (long long)batches_done());
+}
+
+static bool run_plan(uint64_t seed, long *paused) {
+	make_world(seed);
+	memset(&fake.faults, 0, sizeof fake.faults);
+	ev_timer_stop(fake.loop, &world);
+	make_run(JOB_START);
+	int64_t before = 4 + random_below(6);
+	run_until("completed", 1, longest_run_s);
+	double started_s = fake_now_s;
+	if (!run_until("completed", before, longest_run_s)) {
+		bool bad = once_in(2);
+		fake.plans[0].kind = bad ? FAKE_SCANS : (enum fake_plan_kind)random_below(2);
+		fake.plans[0].work_s = random_between(0.5, bad ? 20 : 4.5);
+		if (bad)
+			*paused += check_bad_plan(before, started_s);
+		else
+			check_good_plan(before);
+	}
+	start_timer(fake.loop, &world, 0);
+	return end_world();
+}
+
 static uint64_t number_from(const char *name, uint64_t otherwise) {
 	const char *value = getenv(name);
 	return value != NULL ? strtoull(value, NULL, 0) : otherwise;
 }
 
-static void exactly_once(void **state) {
-	(void)state;
+static uint64_t first_seed(void) {
 	uint64_t seed = 0;
 	if (getrandom(&seed, 4, 0) != 4)
 		seed = 1;
-	seed = number_from("SEED", seed);
+	return number_from("SEED", seed);
+}
+
+static void a_bad_plan_pauses_and_a_good_one_does_not(void **state) {
+	(void)state;
+	uint64_t seed = first_seed(), runs = number_from("RUNS", DEFAULT_RUNS);
+	long paused = 0;
+	printf("SEED=%llu RUNS=%llu\n", (unsigned long long)seed, (unsigned long long)runs);
+	for (uint64_t i = 0; i < runs; i++)
+		if (!run_plan(seed + i, &paused))
+			fail_msg("SEED=%llu RUNS=1: %s", (unsigned long long)(seed + i), fake.violation);
+	printf("paused for a plan in %ld runs\n", paused);
+	assert_true(paused > 0 || runs < 100);
+}
+
+static void exactly_once(void **state) {
+	(void)state;
+	uint64_t seed = first_seed();
 	uint64_t runs = number_from("RUNS", DEFAULT_RUNS);
 	printf("SEED=%llu RUNS=%llu\n", (unsigned long long)seed, (unsigned long long)runs);
 	for (uint64_t i = 0; i < runs; i++)
@@ -445,7 +556,8 @@ int main(void) {
 	log_set_level(getenv("VERBOSE") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
 	if (mkdtemp(directory) == NULL)
 		return 1;
-	const struct CMUnitTest tests[] = {cmocka_unit_test(exactly_once)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(exactly_once),
+	                                   cmocka_unit_test(a_bad_plan_pauses_and_a_good_one_does_not)};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	(void)rmdir(directory);
 	return failed;

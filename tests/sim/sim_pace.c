@@ -1,7 +1,8 @@
 /*
- * sim_pace: thousands of random plants for pace.c under a clock of our own. SEED=n repeats one run; without it the seed
- * is random and printed. RUNS=n sets how many.
+ * sim_pace: thousands of random plants for pace.c and jump.c under a clock of our own. SEED=n repeats one run; without it the
+ * seed is random and printed. RUNS=n sets how many.
  */
+#include "daemon/throttle/jump.h"
 #include "daemon/throttle/pace.h"
 
 #include <math.h>
@@ -173,6 +174,44 @@ static void simulate_limits(void) {
 	}
 }
 
+/* Noise, and a stall now and then, are no jump. A scan of more than the range is one, in its second batch, however the pace
+ * gives way; and when nothing was found wrong the slow plant is left alone. */
+static void simulate_jump(void) {
+	struct job_settings s = random_settings();
+	struct plant plant = {.fixed_ms = random_scale(0.1, 20), .row_ms = random_scale(0.001, 1), .noise = random_between(0, 0.5)};
+	struct pace p;
+	struct jump jump = {0};
+	int64_t now_us = 0, us = 0;
+	bool bad = false, jumped = false;
+	double scan_ms = 0;
+	const int bad_from = 40 + (int)random_between(0, 100), stall_every = 5 + (int)random_between(0, 50);
+	pace_init(&p, &s);
+	for (int i = 0; i < bad_from + 2; i++) {
+		int64_t rows = pace_rows(&p, &s, 1);
+		bad = i >= bad_from;
+		if (i == bad_from) /* an index is worth it */
+			scan_ms = fmax(60, 12 * (plant.fixed_ms + plant.row_ms * (double)rows)) * random_scale(1, 100);
+		us = plant_run(&plant, rows) + llround(scan_ms * 1000);
+		if (!bad && i % stall_every == 0 && i < bad_from - 1)
+			us += llround(random_scale(1e3, 1e7));
+		jumped = jump_batch_done(&jump, rows, us, now_us += us);
+		CHECK(jumped == (i == bad_from + 1), "batch %d of %d, %lld us", i, bad_from, (long long)us);
+		pace_batch_done(&p, &s, rows, us, us, us * 2);
+	}
+	int64_t found_us = now_us, looks = 0;
+	jump_is_no_plan(&jump, now_us);
+	for (int i = 0; i < 200; i++) {
+		int64_t rows = pace_rows(&p, &s, 1);
+		us = plant_run(&plant, rows) + llround(scan_ms * 1000);
+		if (jump_batch_done(&jump, rows, us, now_us += us)) {
+			looks++;
+			jump_is_no_plan(&jump, now_us);
+		}
+		pace_batch_done(&p, &s, rows, us, us, us * 2);
+	}
+	CHECK(looks <= (now_us - found_us) / 60000000, "%lld looks in %lld us", (long long)looks, (long long)(now_us - found_us));
+}
+
 int main(void) {
 	const char *given = getenv("SEED"), *runs_given = getenv("RUNS");
 	if (given != NULL)
@@ -186,6 +225,7 @@ int main(void) {
 		simulate_chaos();
 		simulate_steady();
 		simulate_limits();
+		simulate_jump();
 	}
 	printf("ok\n");
 	return 0;
