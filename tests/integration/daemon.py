@@ -221,6 +221,10 @@ class Daemon:
         self.wait_done(job, deadline)
         return self.show(job)
 
+    def hurry_to_the_end(self, job):
+        self.ctl("set", job.id, "batch.delay=0ms", "batch.rows=5000", check=0)
+        self.wait_done(job)
+
     def wait_done(self, job, deadline=60):
         result = self.ctl("wait", job.id, "--timeout", f"{deadline}s", timeout=deadline + 10)
         assert result.code == 0, f"{result}\n{json.dumps(self.show(job), indent=1)}\nlog:\n{self.log()}"

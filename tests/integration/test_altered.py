@@ -50,7 +50,7 @@ def test_a_renamed_column_pauses_and_the_work_goes_on_after_repair(server, db, d
     assert server.dialect.no_such_column in daemon.wait_state(job, "paused", 10)["reason"]
     server.sql(db, "ALTER TABLE t RENAME COLUMN m TO n")
     daemon.ctl("resume", job.id, check=0)
-    hurry_to_the_end(daemon, job)
+    daemon.hurry_to_the_end(job)
     assert counts(server, db) == {1: ROWS}
 
 
@@ -79,7 +79,7 @@ def test_a_table_that_is_built_anew_needs_no_more_than_a_resume(server, db, daem
         daemon.ctl("resume", job.id, check=0)
         assert "was built anew" in wait_for(lambda: (lambda r: r if r and r != reason else None)(daemon.show(job)["reason"]), 10, "another reason")
         daemon.ctl("resume", job.id, check=0)
-    hurry_to_the_end(daemon, job)
+    daemon.hurry_to_the_end(job)
     assert counts(server, db) == {1: ROWS}
 
 
@@ -135,11 +135,6 @@ def reconnect(server, db, daemon):
     wait_for(lambda: daemon.log().count("claimed, epoch") > claims or "pauses:" in daemon.log(), 15, lambda: daemon.log())
 
 
-def hurry_to_the_end(daemon, job):
-    daemon.ctl("set", job.id, "batch.delay=0ms", "batch.rows=5000", check=0)
-    daemon.wait_done(job)
-
-
 def resume(server, daemon, job):
     """The person who altered the table knows that it is the same."""
     daemon.ctl("resume", job.id, check=0)
@@ -158,7 +153,7 @@ def test_another_type_of_the_key_pauses_at_once_and_the_work_goes_on_when_it_is_
     assert counts(server, db) == done
     server.sql(db, server.dialect.change_type("t", "id", "int"))
     resume(server, daemon, job)
-    hurry_to_the_end(daemon, job)
+    daemon.hurry_to_the_end(job)
     assert counts(server, db) == {1: ROWS}
 
 
@@ -166,7 +161,7 @@ def test_what_does_not_touch_the_key_is_no_matter(server, db, daemon, job):
     """Nor builds the table anew."""
     server.sql(db, f"ALTER TABLE t ADD note varchar(10); {server.dialect.harmless}; CREATE INDEX by_n ON t (n); ALTER TABLE t ALTER n SET DEFAULT 7")
     reconnect(server, db, daemon)
-    hurry_to_the_end(daemon, job)
+    daemon.hurry_to_the_end(job)
     assert counts(server, db) == {1: ROWS}
     assert "the table has changed" not in daemon.log() and "pauses:" not in daemon.log()
 
@@ -230,7 +225,7 @@ def test_another_collation_of_the_key_pauses_before_anything_is_done_in_its_orde
     assert pg.value(db, "SELECT count(*)::int FROM t WHERE n > 0") == done
     pg.sql(db, 'ALTER TABLE t ALTER id TYPE text COLLATE "en-x-icu"')
     daemon.ctl("resume", text_job.id, check=0)
-    hurry_to_the_end(daemon, text_job)
+    daemon.hurry_to_the_end(text_job)
     assert pg.sql(db, "SELECT n, count(*)::int FROM t GROUP BY n") == [(1, 5000)]
 
 
@@ -244,7 +239,7 @@ def test_another_version_of_the_collation_pauses(pg, db, daemon, text_job):
 def test_what_an_older_version_stored_is_not_known_and_no_reason_to_pause(pg, db, daemon, text_job):
     pg.sql(db, "UPDATE backfill.job SET shape = shape #- '{key,0,collation}' #- '{key,0,collation_version}'")
     reconnect(pg, db, daemon)
-    hurry_to_the_end(daemon, text_job)
+    daemon.hurry_to_the_end(text_job)
     assert pg.sql(db, "SELECT n, count(*)::int FROM t GROUP BY n") == [(1, 5000)]
 
 
@@ -284,7 +279,7 @@ def test_partitions_that_come_or_are_done_with_after_the_start_don_t_matter(serv
     server.grant_on_all_tables(db, "ALL")
     server.sql(db, server.dialect.drop_partition("p", "p1"))
     reconnect(server, db, daemon)
-    hurry_to_the_end(daemon, partitioned_job)
+    daemon.hurry_to_the_end(partitioned_job)
     assert [tuple(row) for row in server.sql(db, "SELECT id >= 600, n, count(*) FROM p GROUP BY 1, 2 ORDER BY 1")] == [(0, 1, 300), (1, 0, 1)]
     assert "p3 came after its start" in daemon.log()
 
@@ -295,7 +290,7 @@ def test_a_leaf_that_is_detached_before_it_is_done_pauses_until_it_is_back(pg, d
     assert "public.p2 is gone" in daemon.wait_state(partitioned_job, "paused", 10)["reason"]
     pg.sql(db, "ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (300) TO (600)")
     daemon.ctl("resume", partitioned_job.id, check=0)
-    hurry_to_the_end(daemon, partitioned_job)
+    daemon.hurry_to_the_end(partitioned_job)
     assert counts(pg, db, "p") == {1: 599}
 
 
@@ -309,7 +304,7 @@ def test_a_partition_whose_rows_are_exchanged_pauses(server, db, daemon, partiti
     assert "partition p2 was built anew, or replaced" in daemon.wait_state(partitioned_job, "paused", 10)["reason"]
     server.sql(db, exchange)
     daemon.ctl("resume", partitioned_job.id, check=0)
-    hurry_to_the_end(daemon, partitioned_job)
+    daemon.hurry_to_the_end(partitioned_job)
     assert counts(server, db, "p") == {1: 599}
 
 
@@ -320,7 +315,7 @@ def test_a_partition_that_is_built_anew_needs_no_more_than_a_resume(server, db, 
     reconnect(server, db, daemon)
     assert "partition p2 was built anew, or replaced" in daemon.wait_state(partitioned_job, "paused", 10)["reason"]
     daemon.ctl("resume", partitioned_job.id, check=0)
-    hurry_to_the_end(daemon, partitioned_job)
+    daemon.hurry_to_the_end(partitioned_job)
     assert counts(server, db, "p") == {1: 599}
 
 
