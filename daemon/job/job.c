@@ -148,7 +148,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 	job->claim = NULL;
 	switch (end) {
 	case CLAIM_TAKEN:
-		job->taken = true;
+		job->taken = !job->reread;
 		job->tries = 0;
 		/* Only now: while the claim was on its way a reload may have replaced the target's configuration. */
 		jobfile_inherit_limits(job->claimed.job, &target_config(job->target)->throttle, &target_config(job->target)->guards);
@@ -161,6 +161,8 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 			job->batch_rows = job->claimed.job->settings.batch.rows;
 			pace_init(&job->pace, &job->claimed.job->settings);
 		}
+		if (job->last_end_us > 0)
+			job_rest(job);
 		break;
 	case CLAIM_NOT_OURS:
 		log_info(job->object, "let go: %s", why);
@@ -190,6 +192,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 }
 
 static void claim(struct job *job) {
+	job->reread = false;
 	ahead_forget(job->ahead);
 	batch_texts_free(job->texts);
 	job->texts = NULL;
@@ -416,6 +419,7 @@ void job_cancel_batch(struct job *job) {
 
 void job_reread(struct job *job) {
 	job->taken = false;
+	job->reread = true; /* also if a claim is on its way: it may have read what was there before */
 	job_wake(job);
 }
 

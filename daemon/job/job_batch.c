@@ -33,27 +33,32 @@ static int64_t lock_wait_ms(const struct job_settings *settings) {
 	return ms < SHORTEST_LOCK_WAIT_MS ? SHORTEST_LOCK_WAIT_MS : ms;
 }
 
+void job_rest(struct job *job) {
+	job->pace.last_delay_us = pace_delay_us(&job->pace, &job->claimed.job->settings, job->last_rows, job->last_batch_us);
+	job->rest_until_us = job->last_end_us + job->pace.last_delay_us;
+}
+
 static void committed(struct job *job, const struct batch_result *result) {
 	const struct job_settings *settings = &job->claimed.job->settings;
 	int64_t now = clock_monotonic_us();
 	struct segment *segment = job_next_segment(job);
 	segment_advance(segment, &result->window, result->rows_changed, result->rows_conflicted);
 	text_format(segment->place, sizeof segment->place, "%s", result->place);
-	int64_t delay_us = pace_delay_us(&job->pace, settings, result->window.rows_scanned, result->batch_us);
-	/* Before the first batch there was no pause that could be measured: the one after it stands in. */
-	int64_t cycle_us = job->last_end_us > 0 ? now - job->last_end_us : result->batch_us + delay_us;
+	int64_t before_us = job->last_end_us;
 	job->last_end_us = now;
+	job->last_batch_us = result->batch_us;
+	job->last_rows = result->window.rows_scanned;
+	job_rest(job);
+	/* Before the first batch there was no pause that could be measured: the one after it stands in. */
+	int64_t cycle_us = before_us > 0 ? now - before_us : result->batch_us + job->pace.last_delay_us;
 	/* One that had to be tried again has met locks, and may have waited for some until it committed. */
 	if (job->tries == 0 && jump_batch_done(&job->jump, result->window.rows_scanned, result->reading_us, now))
 		job->plan_suspect = true;
 	job->tries = 0;
-	job->last_batch_ms = (double)result->batch_us / 1000.0;
 	job_release_hold(job);
 	if (result->window.rows_scanned > 0)
 		pace_batch_done(&job->pace, settings, result->window.rows_scanned, result->work_us, result->batch_us, cycle_us);
-	job->pace.last_delay_us = delay_us;
-	job->rest_until_us = now + delay_us;
-	job_look_in_ms(job, (double)delay_us / 1000.0);
+	job_look_in_ms(job, (double)job->pace.last_delay_us / 1000.0);
 }
 
 static void try_again(struct job *job, const char *probe, const char *why) {

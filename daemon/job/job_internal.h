@@ -28,7 +28,8 @@ struct job {
 
 	struct link *link;
 	bool up;
-	bool taken; /* the claim is valid */
+	bool taken;  /* the claim is valid */
+	bool reread; /* not any more: what it read has changed since it began */
 	struct claimed claimed;
 	struct claim *claim;
 	struct round *round;
@@ -57,9 +58,9 @@ struct job {
 	char hold_probe[80];
 	int64_t held_since_us;
 	bool hold_told;
-	int tries; /* of the batch that is next */
-	int64_t last_end_us;
-	double last_batch_ms;
+	int tries;           /* of the batch that is next */
+	int64_t last_end_us; /* of a batch; 0: there was none */
+	int64_t last_batch_us, last_rows;
 
 	/* Not yet told to the control tables. */
 	int64_t counted_us, running_us, held_us;
@@ -90,6 +91,8 @@ int64_t job_batch_rows(const struct job *job, const struct segment *segment);
 bool job_plan_due(const struct job *job);
 /* Asks the server for the plan of the next batch: it goes on, or pauses. */
 void job_check_plan(struct job *job, const struct segment *segment);
+/* Until when there is no batch: as long behind the last one as the settings say. */
+void job_rest(struct job *job);
 /* Takes the slot over that the caller has (target.h). */
 void job_start_batch(struct job *job, struct segment *segment);
 

@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* To read so many takes no longer than a batch may. Behind an ALTER a table has no statistics, and if it is small the server sorts
- * rather than to go by the index: preflight refuses that, as somebody is there to ANALYZE it, but it is no reason to stop a job. */
+/* To read so many takes no longer than a batch may. Behind an ALTER a table has no statistics, and if it is small the server
+ * sorts rather than to go by the index: preflight refuses that, as somebody is there to ANALYZE it, but it is no reason to stop a
+ * job. */
 enum { SMALL_TABLE_ROWS = 100000 };
 
 struct job_check {

@@ -346,6 +346,20 @@ def test_a_network_that_falls_silent_and_comes_back(server, db, proxy, daemon):
     assert_exactly_once(server, db, 20_000)
 
 
+def test_a_setting_that_is_stored_while_the_claim_s_answer_is_on_its_way(server, db, proxy, daemon):
+    """The server lets go of the job's row before it has answered the claim's COMMIT. The claim has read the setting before."""
+    job = running(server, db, daemon, delay="60s")
+    claim = Exchange(server.dialect.commits, DOWN, 1, SILENCE)
+    proxy.watch(application(job), claim)
+    daemon.ctl("set", job.id, "batch.rows=200", check=0)
+    assert claim.over.wait(GOES_ON_WITHIN_S), f"{claim}: no claim; log:\n{daemon.log()}"
+    daemon.ctl("set", job.id, "batch.rows=300", check=0)
+    proxy.heal()
+    wait_for(lambda: daemon.show(job)["batch"]["rows"] == 300, GOES_ON_WITHIN_S, lambda: f"the setting; {daemon.show(job)}")
+    finish(daemon, job)
+    assert_exactly_once(server, db, 20_000)
+
+
 def test_silence_while_connecting(server, db, proxy, daemon):
     """Before the client's first word is heard, within the first answer to it, and within what the server says to somebody whom
     it does not know yet. The daemon itself goes on answering."""
