@@ -70,6 +70,7 @@ def test_another_index_of_the_key_s_name_pauses(server, db, daemon):
     job = increment(key=COMPOSITE, batch={"delay": "50ms"})
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 2)
+    wait_for(lambda: server.value(db, server.dialect.is_of_the_past("t")), 5, "the next second: of it the table's mark is made")
     server.sql(db, server.dialect.spoil_index("t", "u", "b, a"))
     done = daemon.batches(job)
     assert_paused_for_its_plan(daemon, job)
