@@ -36,14 +36,16 @@ static char *control_tables(const char *worker) {
 
 /* Everything on which the meaning of a fragment or the text of a key depends is pinned, in every transaction, and whatever a
  * server's own defaults could do to the work: refuse it, cut it off, or let it pass unchecked. MariaDB can make the assignments
- * of an UPDATE all mean the row as it was. https://mariadb.com/kb/en/sql-mode/ */
+ * of an UPDATE all mean the row as it was, https://mariadb.com/kb/en/sql-mode/, and its snapshot isolation, which is ON
+ * since 11.6, makes an UPDATE wait for rows that are not committed yet, as behind a batch's end. */
 const char mysql_pinned[] =
 	"sql_mode = CONCAT('STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
 	"NO_ENGINE_SUBSTITUTION', /*M!100600 ',SIMULTANEOUS_ASSIGNMENT', */ ''), time_zone = '+00:00', lc_time_names = 'en_US', "
 	"character_set_client = utf8mb4, character_set_results = utf8mb4, collation_connection = utf8mb4_general_ci, "
 	"div_precision_increment = 4, default_week_format = 0, sql_auto_is_null = 0, sql_safe_updates = 0, sql_select_limit = "
 	"18446744073709551615, "
-	"sql_big_selects = 1, foreign_key_checks = 1, unique_checks = 1, group_concat_max_len = 1073741824";
+	"sql_big_selects = 1, foreign_key_checks = 1, unique_checks = 1, group_concat_max_len = 1073741824"
+	" /*M!110402 , innodb_snapshot_isolation = OFF */";
 
 /* In whole seconds: less than one there is not. */
 static int64_t whole_seconds(int64_t ms) {

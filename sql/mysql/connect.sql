@@ -8,6 +8,7 @@ SET SESSION autocommit = 1, completion_type = 'NO_CHAIN',
     session_track_system_variables = CONCAT('sql_mode,time_zone,lc_time_names,character_set_client,character_set_results,collation_connection,'
         'div_precision_increment,default_week_format,sql_auto_is_null,sql_safe_updates,sql_select_limit,sql_big_selects,foreign_key_checks,'
         'unique_checks,group_concat_max_len,innodb_lock_wait_timeout,lock_wait_timeout,binlog_row_image,',
+        /*M!110402 'innodb_snapshot_isolation,', */
         /*M!100600 'max_statement_time,idle_transaction_timeout,idle_readonly_transaction_timeout,idle_write_transaction_timeout' */
         /*!80000 'max_execution_time,wait_timeout' */),
     /*M!100600 max_error_count = 64, max_statement_time = 10 */ /*!80000 max_execution_time = 10000 */

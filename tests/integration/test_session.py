@@ -2,6 +2,7 @@
 
 import json
 
+import pymysql
 import pytest
 
 from jobs import Job, increment
@@ -235,6 +236,18 @@ def test_what_a_trigger_sets_holds_for_no_other_batch(server, db, daemon):
     assert server.value(db, "SELECT count(DISTINCT batch) FROM (SELECT (id - 1) DIV 100 AS batch FROM t WHERE week = 1) AS good") == 10
 
 
+def commit_changes_the_session(server, db):
+    """MariaDB 11.8 says so, but not what, if a variable of InnoDB is tracked: who believes it sets everything again."""
+    session_track, state_changed = 1 << 23, 1 << 14
+    with pymysql.connect(unix_socket=server.primary.socket, user="root", database=db, client_flag=session_track) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION session_track_system_variables = 'innodb_lock_wait_timeout'")
+            cursor.execute("CREATE TABLE told (id int)")
+            cursor.execute("INSERT INTO told VALUES (1)")
+            cursor.execute("COMMIT")
+            return bool(connection._result.server_status & state_changed)
+
+
 @pytest.mark.engine("mariadb")
 def test_what_stands_in_a_session_is_not_said_again(server, db, daemon):
     create_counted_table(server, db, 3000)
@@ -248,4 +261,5 @@ def test_what_stands_in_a_session_is_not_said_again(server, db, daemon):
         server.sql(db, "SET GLOBAL general_log = OFF, GLOBAL log_output = DEFAULT")
     batches = "FROM mysql.general_log WHERE thread_id = (SELECT MAX(thread_id) FROM mysql.general_log WHERE argument LIKE 'UPDATE backfill.segment%position_key%')"
     assert server.value(db, f"SELECT count(*) {batches} AND command_type = 'Execute' AND argument LIKE 'UPDATE backfill.segment%position_key%'") == 30
-    assert server.value(db, f"SELECT count(*) {batches} AND argument LIKE 'SET SESSION sql_mode = CONCAT(%'") < 6
+    said = server.value(db, f"SELECT count(*) {batches} AND argument LIKE 'SET SESSION sql_mode = CONCAT(%'")
+    assert said >= 30 if commit_changes_the_session(server, db) else said < 6
