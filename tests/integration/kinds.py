@@ -46,7 +46,7 @@ class Work:
         self.server, self.db, self.kind, self.rows = server, db, kind, rows
         self.meets = kind in ("insert-skip", "insert-update")
         self.keeps = self.meets or kind == "update"  # without a key on the copy, a row inserted twice is there to be seen
-        self.captures = kind in server.dialect.captures
+        self.captures = kind in server.dialect.captures and not server.returns_old()
         self.row_checks = kind in server.dialect.row_checks
         dialect, count = server.dialect, "INSERT INTO public.audit VALUES (new.job, new.id)"
         server.sql(db, f"""

@@ -230,6 +230,9 @@ class MySQLServer(Server):
     def backend_pid(self, connection):
         return connection.thread_id()
 
+    def returns_old(self):
+        return False
+
     def version_text(self):
         """MariaDB 10.11.14, MySQL 9.7.0."""
         number = re.match(r"[0-9.]+", self.value(self.system, "SELECT version()"))[0]

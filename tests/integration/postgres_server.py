@@ -113,6 +113,10 @@ timezone = 'UTC'
         """150020, 180006 …"""
         return self.value("postgres", "SELECT current_setting('server_version_num')::int")
 
+    def returns_old(self):
+        """Since PostgreSQL 18.6 the statement that changes a row says, and truly, what it was."""
+        return self.version() >= 180006
+
     def version_text(self):
         return "PostgreSQL " + self.value("postgres", "SHOW server_version").split()[0]
 

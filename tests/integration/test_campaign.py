@@ -116,8 +116,15 @@ def test_the_steps_are_those_of_the_program(server, db, daemon, kind):
     os.unlink(daemon.stop_file)
     wait_for(lambda: daemon.ctl("cancel", campaign.current()[0]).code == 0, 10, "the stop to be over")
     campaign.batch = {}
-    job = submitted()
-    assert traced(WORK, lambda: daemon.ctl("start", job, check=0), "complete") == set(campaign.points(*WORK))
+    seen = set()
+
+    def work():
+        """A job may be over before the connection of its look-ahead is there."""
+        job = submitted()
+        seen.update(traced(WORK, lambda: daemon.ctl("start", job, check=0), "complete"))
+        return "ahead.commit.done" in seen
+    wait_for(work, 60, "a look-ahead")
+    assert seen == set(campaign.points(*WORK))
 
 
 @pytest.mark.parametrize("what, kind", [at(what, kind) for what in ACTS for kind in kinds_of(what)])
