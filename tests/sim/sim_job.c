@@ -471,8 +471,8 @@ static void make_run(enum job_request request) {
 	while (!run_until("running", INT64_MAX, 1) && !is_first_job("completed") && fake.violation[0] == '\0');
 }
 
-/* However slow it is, a bad plan costs two batches, and those that had met something else; behind a resume none. Not if batches were slow
- * before that, by a good plan: nobody looks again for a minute, and what is slow then is usual. */
+/* However slow it is, a bad plan costs two batches, and those that had met something else; behind a resume none. Not if batches
+ * were slow before that, by a good plan: nobody looks again for a minute, and what is slow then is usual. */
 static bool check_bad_plan(int64_t before, double started_s) {
 	bool quiet = fake.plans[0].fine_s > started_s;
 	bool paused = run_until("paused", before + 6, longest_run_s);
