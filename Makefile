@@ -247,7 +247,7 @@ bench: all ## speed beside a hand-written loop (ENGINE=mariadb: there), restart 
 	tests/bench/bench.sh
 
 .PHONY: mutants
-mutants: ## take each remedy out of a copy of the source: the tests must fail
+mutants: ## take each remedy out of a copy of the source: the tests must fail; ENGINE=mariadb: there, what is no one engine's alone
 	/usr/bin/python3 tests/mutants.py
 
 .PHONY: soak

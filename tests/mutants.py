@@ -1,6 +1,7 @@
 """`make mutants`: takes each remedy out of a copy of the source, one at a time, builds that, and runs the tests that are there for
 it: they must fail, and pass on the copy as it is. One that survives is a hole in the tests. Arguments choose mutants by a part of their
-names. pytest's tests run on PostgreSQL, unless their names begin with another engine: mariadb:test_…"""
+names. pytest's tests run on PostgreSQL, unless their names begin with another engine: mariadb:test_… ENGINE=mariadb takes the mutants
+of no one engine's files alone, and runs their tests there."""
 
 import os
 import subprocess
@@ -16,7 +17,8 @@ BATCH, PLAN_CHECK, RULES = "daemon/job/batch.c", "daemon/job/plan_check.c", "dae
 RULES_POSTGRES = "daemon/engine/rules_postgres.c"
 BEGIN, CHECKPOINT, LAG = "sql/postgres/begin.sql", "sql/postgres/checkpoint.sql", "daemon/throttle/lag.c"
 VARIANT = "build/failpoint"
-ENGINES = ("postgresql", "mariadb")  # the first is that of tests which name none
+ENGINES = ("postgresql", "mariadb")
+ENGINE = os.environ.get("ENGINE", ENGINES[0])  # of tests which name none
 BOUNDARY_END = """add_range(&b, shape, NULL, has_after);
 	strbuf_add(&b, " ORDER BY ");
 	add_key_list(&b, shape, "");
@@ -309,7 +311,7 @@ def run(command, tree, **variables):
 
 def engine_and_name(test):
     engine, found, name = test.partition(":")
-    return (engine, name) if found and engine in ENGINES else (ENGINES[0], test)
+    return (engine, name) if found and engine in ENGINES else (ENGINE, test)
 
 
 def programs_of(tests):
@@ -330,11 +332,23 @@ def tests_pass(tree, tests):
     return all(pytest_passes(tree, engine, tests) for engine in ENGINES)
 
 
-def pytest_passes(tree, engine, tests):
+def pytest(tree, engine, tests, *options):
+    """What it returns; None if none of them is this engine's."""
     names = [test for on, test in map(engine_and_name, tests) if on == engine and "/" not in test]
     names = [test if not test.startswith("test_") else f"tests/integration/{test}" for test in names]
-    return not names or run(["/usr/bin/python3", "-m", "pytest", *names, "-q", "-x", "-p", "no:cacheprovider", "--engine", engine], tree,
-                            BACKFILLD_BUILD=os.path.join(tree, VARIANT)).returncode == 0
+    command = ["/usr/bin/python3", "-m", "pytest", *names, "-q", "-x", "-p", "no:cacheprovider", "--engine", engine, *options]
+    return run(command, tree, BACKFILLD_BUILD=os.path.join(tree, VARIANT)).returncode if names else None
+
+
+def pytest_passes(tree, engine, tests):
+    return pytest(tree, engine, tests) in (None, 0)
+
+
+def of_the_engine(tree):
+    """{name: (edits, tests)} for ENGINE alone: what any engine has, and the tests that it runs."""
+    neutral = {name: (edits, [test for test in tests if test.startswith("test_")]) for name, (edits, tests) in MUTANTS.items()
+               if not any(own in path for path, _, _ in edits for own in ("postgres", "mysql"))}
+    return {name: (edits, tests) for name, (edits, tests) in neutral.items() if pytest(tree, ENGINE, tests, "--collect-only") == 0}
 
 
 def restored(before):
@@ -362,7 +376,8 @@ def main(chosen):
     with tempfile.TemporaryDirectory(prefix="mutants-") as tree:
         os.chmod(tree, 0o755)  # the servers are another user's
         subprocess.run(["git", "clone", "-q", "--shared", ROOT, tree], check=True)
-        wanted = {name: it for name, it in MUTANTS.items() if not chosen or any(part in name for part in chosen)}
+        mutants = MUTANTS if ENGINE == ENGINES[0] else of_the_engine(tree)
+        wanted = {name: it for name, it in mutants.items() if not chosen or any(part in name for part in chosen)}
         tests = sorted({test for _, tests in wanted.values() for test in tests})
         build(tree, programs_of(tests))
         assert tests_pass(tree, tests), "they fail without any mutant"
