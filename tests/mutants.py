@@ -152,7 +152,7 @@ MUTANTS = {
     "a statement may take for ever": ([(JOB_BATCH, "SHORTEST_STATEMENT_MS = 5000", "SHORTEST_STATEMENT_MS = 500000")],
                                       ["test_traps.py::test_a_statement_that_hangs_is_ended_and_tried_again_smaller"]),
     "no ROLLBACK after a refusal": ([("daemon/engine/transaction.c", 'text(t, "rollback")', '"SELECT 1"')],
-                                    ["test_takeover.py::test_a_row_lock_of_the_application_is_waited_for_and_named"]),
+                                    ["test_takeover.py::test_what_was_written_before_a_lock_is_waited_for_in_vain_is_not_there_any_more"]),
     "a transaction is open between batches": (
         [("daemon/engine/transaction.c", 'text(t, "commit")', '"COMMIT AND CHAIN"')],
         ["test_traps.py::test_no_transaction_is_open_while_a_job_is_held_paused_or_resting"]),

@@ -282,6 +282,18 @@ def test_a_row_lock_that_the_batch_meets_late_is_named(server, db, daemon, table
                                                       rollback={"keep_old_values": False}))  # else all rows are locked first
 
 
+def test_what_was_written_before_a_lock_is_waited_for_in_vain_is_not_there_any_more(server, db, daemon, table):
+    """A lock's time-out ends a statement; MySQL keeps the transaction, and the next START TRANSACTION would commit it."""
+    job = increment(allow_triggers=True, batch={"delay": "20ms", "time": "50ms"}, rollback={"keep_old_values": False})
+    daemon.submit(job, "--start")
+    daemon.wait_batches(job, 1)
+    with server.connect(db, autocommit=False) as other:
+        execute(other, "SELECT 1 FROM backfill.segment FOR UPDATE")
+        wait_for(lambda: daemon.show(job)["batches"]["retried"] > 1, 20, lambda: f"two tries in vain; {daemon.show(job)}")
+    daemon.hurry_to_the_end(job)
+    assert_exactly_once(server, db, ROWS)
+
+
 def test_a_table_lock_of_the_application_is_waited_for_in_short_turns(server, db, daemon, table):
     """An open transaction keeps somebody waiting for the whole table, as who changes it is kept, and that keeps us. Both of them live on."""
     job = counted(time="50ms")
