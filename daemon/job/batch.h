@@ -28,7 +28,7 @@ struct batch_result {
 	int64_t rows_changed, rows_conflicted;
 	char place[PLAN_MAX_PLACE]; /* where the segment's row is now, if committed */
 	int64_t work_us;            /* our statement alone */
-	int64_t reading_us;         /* from the begin to its end: all that the server's plans decide */
+	int64_t reading_us;         /* from the begin to its end: what the server's plans decide, but for what was looked up ahead */
 	int64_t batch_us;           /* the whole transaction */
 };
 

@@ -148,8 +148,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 	job->claim = NULL;
 	switch (end) {
 	case CLAIM_TAKEN:
-		job->taken = !job->reread;
-		job->tries = 0;
+		job->taken = true;
 		/* Only now: while the claim was on its way a reload may have replaced the target's configuration. */
 		jobfile_inherit_limits(job->claimed.job, &target_config(job->target)->throttle, &target_config(job->target)->guards);
 		log_info(job->object, "claimed, epoch %" PRId64, job->claimed.epoch);
@@ -161,8 +160,9 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 			job->batch_rows = job->claimed.job->settings.batch.rows;
 			pace_init(&job->pace, &job->claimed.job->settings);
 		}
-		if (job->last_end_us > 0)
+		if (job->last_end_us > 0 && job->tries == 0)
 			job_rest(job);
+		job->tries = 0;
 		break;
 	case CLAIM_NOT_OURS:
 		log_info(job->object, "let go: %s", why);
@@ -192,7 +192,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 }
 
 static void claim(struct job *job) {
-	job->reread = false;
+	job->taken = job->reread = false;
 	ahead_forget(job->ahead);
 	batch_texts_free(job->texts);
 	job->texts = NULL;
@@ -288,7 +288,7 @@ void job_look(struct job *job) {
 		link_reset(job->link, job->hold);
 		return;
 	}
-	if (!job->taken) {
+	if (!job->taken || job->reread) {
 		claim(job);
 		return;
 	}
@@ -299,9 +299,11 @@ void job_look(struct job *job) {
 	struct segment *segment = job_next_segment(job);
 	if (segment == NULL)
 		complete(job);
-	else if (job_plan_due(job))
+	else if (!allowed(job))
+		return;
+	else if (job_plan_due(job, segment))
 		job_check_plan(job, segment);
-	else if (allowed(job))
+	else
 		job_start_batch(job, segment);
 }
 
@@ -397,11 +399,15 @@ void job_unquiet(struct job *job) {
 	job_wake(job);
 }
 
+static bool is_at_work(const struct job *job) {
+	return job->batch != NULL || job->check != NULL;
+}
+
 /* MySQL takes a session for the trigger's definer while it is in a trigger, and lets few end that. */
 static void cancel_answered(void *context, const struct transaction_result *result) {
 	struct asked *asked = context;
 	struct job *job = target_find_job(asked->target, asked->job_id);
-	if (job != NULL && job->batch != NULL && result->end == TRANSACTION_REFUSED) {
+	if (job != NULL && is_at_work(job) && result->end == TRANSACTION_REFUSED) {
 		ev_timer_set(&job->cancel, CANCEL_AGAIN_MS / 1000., 0.);
 		ev_timer_start(job->loop, &job->cancel);
 	}
@@ -409,7 +415,7 @@ static void cancel_answered(void *context, const struct transaction_result *resu
 }
 
 void job_cancel_batch(struct job *job) {
-	if (job->batch == NULL)
+	if (!is_at_work(job))
 		return;
 	struct transaction *t = transaction_new("cancel", NULL);
 	struct statement *s = transaction_add(t, "cancel", dialect_sql(target_dialect(job->target), "cancel_backend"), NULL, NULL);
@@ -418,8 +424,7 @@ void job_cancel_batch(struct job *job) {
 }
 
 void job_reread(struct job *job) {
-	job->taken = false;
-	job->reread = true; /* also if a claim is on its way: it may have read what was there before */
+	job->reread = true;
 	job_wake(job);
 }
 

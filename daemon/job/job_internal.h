@@ -29,7 +29,7 @@ struct job {
 	struct link *link;
 	bool up;
 	bool taken;  /* the claim is valid */
-	bool reread; /* not any more: what it read has changed since it began */
+	bool reread; /* what it has read, or is reading, may be another by now: claim again */
 	struct claimed claimed;
 	struct claim *claim;
 	struct round *round;
@@ -50,8 +50,12 @@ struct job {
 
 	struct pace pace;
 	struct jump jump;
-	bool plan_suspect;  /* the time of batches has jumped */
-	char *planned_mark; /* the key's (claim.h), when the plan was looked at last; NULL: not in this run */
+	/* The plan: is looked at when it is suspect, for the time of batches has jumped or one had a time-out, and for another leaf,
+	 * or another mark of the key (claim.h), than last time; not before that time, as there was no answer. */
+	bool plan_suspect;
+	char *planned_mark; /* NULL: not in this run */
+	int planned_leaf;
+	int64_t plan_from_us;
 	int64_t batch_rows; /* what batch.rows said when the pace began there */
 	struct throttle_verdict verdict;
 	char hold[400]; /* why we wait by ourselves; "" when we don't */
@@ -87,9 +91,9 @@ void job_pause_for(struct job *job, const char *reason);
 struct segment *job_next_segment(struct job *job);
 /* How many rows the next batch takes. The same all the while it runs: the pace learns when it ends. */
 int64_t job_batch_rows(const struct job *job, const struct segment *segment);
-/* Is it to be looked at before the next batch? */
-bool job_plan_due(const struct job *job);
-/* Asks the server for the plan of the next batch: it goes on, or pauses. */
+/* Is the server's plan to be looked at before the next batch, which is of this segment? */
+bool job_plan_due(const struct job *job, const struct segment *segment);
+/* Asks for it: the job goes on, or pauses. Takes the slot over that the caller has (target.h). */
 void job_check_plan(struct job *job, const struct segment *segment);
 /* Until when there is no batch: as long behind the last one as the settings say. */
 void job_rest(struct job *job);

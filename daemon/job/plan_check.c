@@ -57,7 +57,7 @@ static bool accept_scan(struct plan_check *check, const struct explain_verdict *
 	int64_t small = check->rows * BATCHES_OF_SCANS;
 	if (small < check->small_rows)
 		small = check->small_rows;
-	if ((by_key || v->whole_index) && leaf->estimated_rows <= small)
+	if ((by_key || v->whole_index) && check->table_rows <= small)
 		return true;
 	const char *how = by_key ? "though the key's index could be used" : "no index on the key bounds it";
 	if (check->job->allow_no_index) {
@@ -68,7 +68,7 @@ static bool accept_scan(struct plan_check *check, const struct explain_verdict *
 	}
 	check->end = PLAN_CHECK_BEYOND;
 	error_set(&check->err, ERROR_DATA, "%s would read %s.%s (%" PRId64 " rows) beyond its range each time: %s%s%s, %s", what,
-	          leaf->schema, leaf->name, leaf->estimated_rows, v->scan, v->index[0] != '\0' ? " of " : "", v->index, how);
+	          leaf->schema, leaf->name, check->table_rows, v->scan, v->index[0] != '\0' ? " of " : "", v->index, how);
 	return error_hint(&check->err,
 	                  "ANALYZE the table, take a smaller batch.rows, simplify `where`; or say allow_no_index = true");
 }

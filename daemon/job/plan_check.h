@@ -30,6 +30,7 @@ struct plan_check {
 	const struct table_shape *shape;
 	const struct shape_leaf *leaf;
 	int64_t rows;       /* that the batch takes */
+	int64_t table_rows; /* that the leaf has, about */
 	int64_t small_rows; /* of a table that may be read in full */
 	struct plan_key behind,
 		through;      /* the batch begins behind the one, which may be none, and ends at the other at the latest; owned */

@@ -296,6 +296,7 @@ static void next_leaf(struct preflight *p) {
 	                               .shape = p->shape,
 	                               .leaf = &p->shape->leaves[p->chosen[p->leaf]],
 	                               .rows = p->job->settings.batch.rows,
+	                               .table_rows = p->shape->leaves[p->chosen[p->leaf]].estimated_rows,
 	                               .small_rows = SMALL_TABLE_ROWS,
 	                               .behind.n = p->shape->nkey,
 	                               .through.n = p->shape->nkey,

@@ -51,6 +51,6 @@ bool jump_timed_out(const struct jump *jump, int64_t now_us) {
 	return now_us >= jump->quiet_until_us;
 }
 
-void jump_is_no_plan(struct jump *jump, int64_t now_us) {
+void jump_excuse(struct jump *jump, int64_t now_us) {
 	*jump = (struct jump){.quiet_until_us = now_us + quiet_us};
 }

@@ -22,6 +22,6 @@ bool jump_batch_done(struct jump *jump, int64_t rows, int64_t us, int64_t now_us
 /* One ran into the time-out of a statement. The same. */
 bool jump_timed_out(const struct jump *jump, int64_t now_us);
 /* The look found nothing wrong: what was slow is usual from now on, and there is no other look for a while. */
-void jump_is_no_plan(struct jump *jump, int64_t now_us);
+void jump_excuse(struct jump *jump, int64_t now_us);
 
 #endif

@@ -199,13 +199,13 @@ static void simulate_jump(void) {
 		pace_batch_done(&p, &s, rows, us, us, us * 2);
 	}
 	int64_t found_us = now_us, looks = 0;
-	jump_is_no_plan(&jump, now_us);
+	jump_excuse(&jump, now_us);
 	for (int i = 0; i < 200; i++) {
 		int64_t rows = pace_rows(&p, &s, 1);
 		us = plant_run(&plant, rows) + llround(scan_ms * 1000);
 		if (jump_batch_done(&jump, rows, us, now_us += us)) {
 			looks++;
-			jump_is_no_plan(&jump, now_us);
+			jump_excuse(&jump, now_us);
 		}
 		pace_batch_done(&p, &s, rows, us, us, us * 2);
 	}

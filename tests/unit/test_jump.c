@@ -82,7 +82,7 @@ static void where_it_was_no_plan_the_slow_is_usual(void **state) {
 	struct jump jump = {0};
 	assert_false(after(&jump, 10, 20, 0));
 	assert_true(after(&jump, 2, 500, 0));
-	jump_is_no_plan(&jump, 0);
+	jump_excuse(&jump, 0);
 	assert_false(after(&jump, 100, 500, 100 * second));
 	assert_true(after(&jump, 2, 2000, 100 * second));
 }
@@ -90,7 +90,7 @@ static void where_it_was_no_plan_the_slow_is_usual(void **state) {
 static void not_again_for_a_minute(void **state) {
 	(void)state;
 	struct jump jump = {0};
-	jump_is_no_plan(&jump, 5 * second);
+	jump_excuse(&jump, 5 * second);
 	assert_false(jump_timed_out(&jump, 64 * second));
 	assert_false(after(&jump, 10, 20, 6 * second));
 	assert_false(after(&jump, 50, 500, 64 * second)); /* seen, and not forgotten */
