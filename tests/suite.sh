@@ -21,7 +21,7 @@ mysql) export BACKFILLD_MYSQL_BIN=$bin && program=$bin/mysqld ;;
 esac
 mkdir -p "$out"
 rm -f "$out/$server".{xml,version}
-"$program" --version | grep -oE '[0-9]+\.[0-9.]+' | head -n 1 >"$out/$server.version"
+"$program" --version | sed -nE 's/^.*(Ver|PostgreSQL\)) ([0-9]+\.[0-9.]+).*$/\2/p' >"$out/$server.version" # behind its path
 read -ra tests <<<"${TESTS:-tests/integration}"
 exec /usr/bin/python3 -m pytest "${tests[@]}" -q --engine "$engine" -n "${JOBS:-2}" --dist loadfile -p no:cacheprovider \
 	--junitxml="$out/$server.xml" "$@" </dev/null
