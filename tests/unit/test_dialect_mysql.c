@@ -262,8 +262,8 @@ static void test_comments_of_one_server(void **state) {
 			continue;
 		for (const char *at = file->text; (at = strstr(at, "/*")) != NULL; found++) {
 			const char *end = strstr(at, "*/");
-			assert_true(strncmp(at, "/*!80000 ", 9) == 0 || strncmp(at, "/*!80300 ", 9) == 0 ||
-			            strncmp(at, "/*M!100600 ", 11) == 0 || strncmp(at, "/*M! ", 5) == 0);
+			assert_true(strncmp(at, "/*!80000 ", 9) == 0 || strncmp(at, "/*!80300 ", 9) == 0 || strncmp(at, "/*M! ", 5) == 0 ||
+			            strncmp(at, "/*M!100600 ", 11) == 0 || strncmp(at, "/*M!110402 ", 11) == 0);
 			assert_null(memchr(at, '$', (size_t)(end - at)));
 			assert_null(memchr(at, ';', (size_t)(end - at)));
 			at = end;
