@@ -262,6 +262,12 @@ MUTANTS = {
         [("daemon/job/job_plan.c", "job->planned_mark == NULL || strcmp", "job->planned_mark != NULL && strcmp")],
         ["test_plans.py::test_an_index_that_is_worse_at_the_start_than_it_was_at_submit",
          "mariadb:test_plans.py::test_an_index_that_is_worse_at_the_start_than_it_was_at_submit"]),
+    "a bad plan is forgotten when the pause fails": (
+        [("daemon/job/job_plan.c", "\t\tpause_for_plan(job, check);", "\t\tnote_plan(job, leaf);\n\t\tpause_for_plan(job, check);")],
+        ["test_plans.py::test_a_bad_plan_is_not_forgotten_when_the_pause_fails"]),
+    "a setting that is stored while a claim is on its way is lost": (
+        [(JOB, "job->reread = true;", "job->taken = false;")],
+        ["test_fault.py::test_a_setting_that_is_stored_while_the_claim_s_answer_is_on_its_way"]),
     "a job stops for a scan of a small table": (
         [("daemon/job/job_plan.c", "SMALL_TABLE_ROWS = 100000", "SMALL_TABLE_ROWS = 10000")],
         ["test_plans.py::test_a_small_table_that_has_lost_its_statistics_is_worked_on"]),

@@ -3,6 +3,7 @@
 import pytest
 
 from jobs import increment
+from server import execute
 from waiting import wait_for
 
 ROWS = 120000  # a table that is too large to be read in full
@@ -109,6 +110,22 @@ def test_an_index_that_is_worse_at_the_start_than_it_was_at_submit(server, db, d
     assert_paused_for_its_plan(daemon, job)
     assert counts(server, db) == {0: ROWS}
     repair_and_finish(server, db, daemon, job)
+
+
+def test_a_bad_plan_is_not_forgotten_when_the_pause_fails(server, db, make_daemon):
+    create(server, db)
+    daemon = make_daemon().start(failpoints="plan_check.settings.before=stop").init()
+    job = increment(key=COMPOSITE)
+    daemon.submit(job)
+    server.sql(db, server.dialect.spoil_index("t", "u", "b, a"))
+    daemon.ctl("start", job.id, check=0)
+    wait_for(lambda: daemon.process_state() == "T", 10, "the daemon to stop before it asks for the plan")
+    with server.connect(db, autocommit=False) as other:
+        execute(other, "SELECT 1 FROM backfill.job FOR UPDATE")
+        daemon.sigcont()
+        wait_for(lambda: "held: " in daemon.log(), 30, lambda: f"the claim behind the pause, which waits, too\n{daemon.log()}")
+    assert_paused_for_its_plan(daemon, job)
+    assert counts(server, db) == {0: ROWS}
 
 
 def test_batches_that_get_slow_with_a_good_plan_go_on(server, db, daemon):
