@@ -118,12 +118,23 @@ DAEMON_SRC := \
 	daemon/serve/gather.c \
 	daemon/serve/control.c \
 	daemon/serve/listener.c \
+	daemon/throttle/baseline.c \
+	daemon/throttle/control.c \
 	daemon/throttle/decide.c \
+	daemon/throttle/histogram.c \
 	daemon/throttle/jump.c \
 	daemon/throttle/lag.c \
+	daemon/throttle/latency.c \
 	daemon/throttle/pace.c \
+	daemon/throttle/phases.c \
+	daemon/throttle/probe.c \
+	daemon/throttle/probe_canary.c \
+	daemon/throttle/probe_lag.c \
+	daemon/throttle/reading.c \
+	daemon/throttle/replica.c \
 	daemon/throttle/stop_file.c \
-	daemon/throttle/throttle.c
+	daemon/throttle/throttle.c \
+	daemon/throttle/trend.c
 
 CTL_SRC := \
 	ctl/arguments.c \

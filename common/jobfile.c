@@ -186,16 +186,21 @@ bool jobfile_parse(const char *text, const char *name, struct jobfile **job, str
 
 /* ---- set ---- */
 
-static char **copy_strings(char *const *strings, size_t count) {
-	char **copy = count > 0 ? mem_alloc(count * sizeof *copy) : NULL;
-	for (size_t i = 0; i < count; i++)
-		copy[i] = mem_dup(strings[i]);
+/* Of what `settings` owns; the rest is as it is. */
+static struct job_settings settings_copy(const struct job_settings *settings) {
+	struct job_settings copy = *settings;
+	copy.throttle.replicas = mem_copy_strings(settings->throttle.replicas, settings->throttle.nreplicas);
+	copy.throttle.latency_queries = mem_copy_strings(settings->throttle.latency_queries, settings->throttle.nlatency_queries);
 	return copy;
 }
 
+static void settings_clear(struct job_settings *settings) {
+	mem_free_strings(settings->throttle.replicas, settings->throttle.nreplicas);
+	mem_free_strings(settings->throttle.latency_queries, settings->throttle.nlatency_queries);
+}
+
 bool jobfile_set_many(struct jobfile *job, const struct jobfile_setting *settings, size_t count, struct error *err) {
-	struct job_settings before = job->settings;
-	before.throttle.replicas = copy_strings(job->settings.throttle.replicas, job->settings.throttle.nreplicas);
+	struct job_settings before = settings_copy(&job->settings);
 	bool ok = true;
 	for (size_t i = 0; i < count && ok; i++)
 		ok = keytable_set(jobfile_keys, settings[i].key, settings[i].value, job, err);
@@ -205,8 +210,7 @@ bool jobfile_set_many(struct jobfile *job, const struct jobfile_setting *setting
 		ok = error_set(err, ERROR_USAGE, "%s: %s", key, message);
 		error_hint(err, "%s", batch_hint);
 	}
-	struct throttle_settings *unwanted = ok ? &before.throttle : &job->settings.throttle;
-	mem_free_strings(unwanted->replicas, unwanted->nreplicas);
+	settings_clear(ok ? &before : &job->settings);
 	if (!ok)
 		job->settings = before;
 	return ok;

@@ -12,18 +12,95 @@ static bool fail_looser(const char *key, const char *job, const char *target, st
 	                  "a job may be stricter than its target, not looser: leave it out, or change the target's configuration");
 }
 
-static bool check_ms(const char *key, bool said, int64_t job, int64_t target, struct error *err) {
-	if (!said || job <= target)
-		return true;
-	autofree char *job_text = duration_format_ms(job), *target_text = duration_format_ms(target);
-	return fail_looser(key, job_text, target_text, err);
+/* Which way a limit is stricter. */
+enum way {
+	LESS,        /* less is stricter */
+	LESS_OR_OFF, /* the same, and 0 is no limit at all */
+	MORE,
+};
+
+struct limit {
+	const char *key;
+	bool is_ms; /* int64_t, milliseconds; else a double */
+	bool is_count;
+	enum way way;
+	size_t offset, said_offset;
+};
+
+#define MS(KEY, T, MEMBER, SAID, WAY)                                                                                            \
+	{ .key = (KEY), .is_ms = true, .way = (WAY), .offset = offsetof(T, MEMBER), .said_offset = offsetof(T, SAID) }
+#define NUMBER(KEY, T, MEMBER, WAY)                                                                                              \
+	{ .key = (KEY), .way = (WAY), .offset = offsetof(T, MEMBER), .said_offset = offsetof(T, MEMBER##_said) }
+#define COUNT(KEY, T, MEMBER, WAY)                                                                                               \
+	{ .key = (KEY), .is_count = true, .way = (WAY), .offset = offsetof(T, MEMBER), .said_offset = offsetof(T, MEMBER##_said) }
+
+static const struct limit throttle_limits[] = {
+	MS("throttle.max_lag", struct throttle_settings, max_lag_ms, max_lag_said, LESS),
+	NUMBER("throttle.initial_rate", struct throttle_settings, initial_rate, LESS),
+	NUMBER("throttle.max_p95_increase", struct throttle_settings, max_p95_increase, LESS_OR_OFF),
+	MS("throttle.max_p95", struct throttle_settings, max_p95_ms, max_p95_said, LESS_OR_OFF),
+	NUMBER("throttle.latency.rate", struct throttle_settings, latency_rate, MORE),
+	MS("throttle.latency.learn", struct throttle_settings, latency_learn_ms, latency_learn_said, MORE),
+	{0},
+};
+static const struct limit guard_limits[] = {
+	MS("guards.lag", struct guard_settings, lag_ms, lag_said, LESS),
+	NUMBER("guards.error_rate", struct guard_settings, error_rate, LESS),
+	COUNT("guards.failed_batches", struct guard_settings, failed_batches, LESS),
+	NUMBER("guards.p95_increase", struct guard_settings, p95_increase, LESS_OR_OFF),
+	{0},
+};
+
+static bool was_said(const struct limit *limit, const void *settings) {
+	bool said;
+	memcpy(&said, (const char *)settings + limit->said_offset, sizeof said);
+	return said;
 }
 
-static bool check_number(const char *key, bool said, double job, double target, struct error *err) {
-	if (!said || job <= target)
-		return true;
-	autofree char *job_text = mem_printf("%.10g", job), *target_text = mem_printf("%.10g", target);
-	return fail_looser(key, job_text, target_text, err);
+static double number_of(const struct limit *limit, const void *settings) {
+	const char *at = (const char *)settings + limit->offset;
+	int64_t whole;
+	double number;
+	if (limit->is_ms || limit->is_count) {
+		memcpy(&whole, at, sizeof whole);
+		return (double)whole;
+	}
+	memcpy(&number, at, sizeof number);
+	return number;
+}
+
+static bool is_looser(const struct limit *limit, double job, double target) {
+	switch (limit->way) {
+	case LESS:
+		return job > target;
+	case LESS_OR_OFF:
+		return target > 0 && (job == 0 || job > target);
+	case MORE:
+		return job < target;
+	}
+	return false;
+}
+
+static char *number_text(const struct limit *limit, double number) {
+	return limit->is_ms ? duration_format_ms((int64_t)number) : mem_printf("%.10g", number);
+}
+
+static bool check_numbers(const struct limit *limits, const void *job, const void *target, struct error *err) {
+	for (const struct limit *limit = limits; limit->key != NULL; limit++) {
+		double j = number_of(limit, job), t = number_of(limit, target);
+		if (!was_said(limit, job) || !was_said(limit, target) || !is_looser(limit, j, t))
+			continue;
+		autofree char *job_text = number_text(limit, j), *target_text = number_text(limit, t);
+		return fail_looser(limit->key, job_text, target_text, err);
+	}
+	return true;
+}
+
+static void inherit_numbers(const struct limit *limits, void *job, const void *target) {
+	for (const struct limit *limit = limits; limit->key != NULL; limit++)
+		if (!was_said(limit, job))
+			memcpy((char *)job + limit->offset, (const char *)target + limit->offset,
+			       limit->is_ms || limit->is_count ? sizeof(int64_t) : sizeof(double));
 }
 
 /* As the throttle reads the list: "!name" leaves one out, names without it mean these alone. */
@@ -66,44 +143,43 @@ static bool check_replicas(const struct throttle_settings *job, const struct thr
 	return true;
 }
 
+/* What is measured is the target's to say, if it does. */
+static bool check_latency(const struct throttle_settings *job, const struct throttle_settings *target, struct error *err) {
+	if (job->latency_source_said && target->latency_source_said && job->latency_source == LATENCY_NONE &&
+	    target->latency_source != LATENCY_NONE) {
+		error_set(err, ERROR_DATA, "throttle.latency.source: none is looser than its target's");
+		return error_hint(err, "leave it out, or change the target's configuration");
+	}
+	if (job->latency_queries_said && target->latency_queries_said) {
+		error_set(err, ERROR_DATA, "throttle.latency.queries: its target's configuration says which queries count");
+		return error_hint(err, "leave it out, or change the target's configuration");
+	}
+	return true;
+}
+
 bool jobfile_check_limits(const struct jobfile *job, const struct throttle_settings *target_throttle,
                           const struct guard_settings *target_guards, struct error *err) {
 	const struct throttle_settings *t = &job->settings.throttle;
-	const struct guard_settings *g = &job->settings.guards;
-	return check_ms("throttle.max_lag", t->max_lag_said && target_throttle->max_lag_said, t->max_lag_ms,
-	                target_throttle->max_lag_ms, err) &&
-	       check_replicas(t, target_throttle, err) &&
-	       check_number("throttle.initial_rate", t->initial_rate_said && target_throttle->initial_rate_said, t->initial_rate,
-	                    target_throttle->initial_rate, err) &&
-	       check_ms("guards.lag", g->lag_said && target_guards->lag_said, g->lag_ms, target_guards->lag_ms, err) &&
-	       check_number("guards.error_rate", g->error_rate_said && target_guards->error_rate_said, g->error_rate,
-	                    target_guards->error_rate, err) &&
-	       check_number("guards.failed_batches", g->failed_batches_said && target_guards->failed_batches_said,
-	                    (double)g->failed_batches, (double)target_guards->failed_batches, err);
+	return check_numbers(throttle_limits, t, target_throttle, err) && check_replicas(t, target_throttle, err) &&
+	       check_latency(t, target_throttle, err) && check_numbers(guard_limits, &job->settings.guards, target_guards, err);
 }
 
-static void inherit_replicas(struct throttle_settings *job, const struct throttle_settings *target) {
-	mem_free_strings(job->replicas, job->nreplicas);
-	job->nreplicas = target->nreplicas;
-	job->replicas = target->nreplicas > 0 ? mem_alloc(target->nreplicas * sizeof *job->replicas) : NULL;
-	for (size_t i = 0; i < target->nreplicas; i++)
-		job->replicas[i] = mem_dup(target->replicas[i]);
+static void inherit_strings(char ***strings, size_t *count, char *const *from, size_t from_count) {
+	mem_free_strings(*strings, *count);
+	*count = from_count;
+	*strings = mem_copy_strings(from, from_count);
 }
 
 void jobfile_inherit_limits(struct jobfile *job, const struct throttle_settings *target_throttle,
                             const struct guard_settings *target_guards) {
 	struct throttle_settings *t = &job->settings.throttle;
-	struct guard_settings *g = &job->settings.guards;
-	if (!t->max_lag_said)
-		t->max_lag_ms = target_throttle->max_lag_ms;
+	inherit_numbers(throttle_limits, t, target_throttle);
+	inherit_numbers(guard_limits, &job->settings.guards, target_guards);
 	if (!t->replicas_said)
-		inherit_replicas(t, target_throttle);
-	if (!t->initial_rate_said)
-		t->initial_rate = target_throttle->initial_rate;
-	if (!g->lag_said)
-		g->lag_ms = target_guards->lag_ms;
-	if (!g->error_rate_said)
-		g->error_rate = target_guards->error_rate;
-	if (!g->failed_batches_said)
-		g->failed_batches = target_guards->failed_batches;
+		inherit_strings(&t->replicas, &t->nreplicas, target_throttle->replicas, target_throttle->nreplicas);
+	if (!t->latency_queries_said)
+		inherit_strings(&t->latency_queries, &t->nlatency_queries, target_throttle->latency_queries,
+		                target_throttle->nlatency_queries);
+	if (!t->latency_source_said)
+		t->latency_source = target_throttle->latency_source;
 }

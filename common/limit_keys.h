@@ -20,6 +20,13 @@ bool limit_keys_load_later(const struct keytable_document *document, const struc
 		.fallback = (OFF), .doc = (DOC)                                                                                          \
 	}
 
+/* MEMBER has a MEMBER_said beside it, but for a unit at its end: the row says SAID then. */
+#define LIMIT_KEY(NAME, TYPE, T, MEMBER, SAID, MIN, MAX, DEFAULT, DOC)                                                           \
+	{                                                                                                                            \
+		.name = (NAME), .type = (TYPE), .flags = KEY_LIVE, .offset = offsetof(T, MEMBER), .said_offset = offsetof(T, SAID),      \
+		.min = (MIN), .max = (MAX), .fallback = (DEFAULT), .doc = (DOC)                                                          \
+	}
+
 #define THROTTLE_KEYS(T, THROTTLE)                                                                                               \
 	{.name = "throttle.max_lag",                                                                                                 \
 	 .type = KEY_DURATION,                                                                                                       \
@@ -48,23 +55,36 @@ bool limit_keys_load_later(const struct keytable_document *document, const struc
 	     .min = 1,                                                                                                               \
 	     .max = 1e9,                                                                                                             \
 	     .fallback = "1000",                                                                                                     \
-	     .doc = "Rows per second at which a slow start begins. Read and checked, not used yet."},                                \
-		LATER_NUMBER("throttle.max_p95_increase", KEY_FLOAT, 0, 100, "0",                                                        \
-	                 "Hold when the site's P95 latency is above its baseline by more than this share."),                         \
-		LATER_NUMBER("throttle.max_p95", KEY_DURATION, 0, MS_PER_HOUR, "0ms", "The same, as an absolute latency."),              \
+	     .doc = "Rows per second at which a slow start begins, where something is watched."},                                    \
+		LIMIT_KEY(                                                                                                               \
+			"throttle.max_p95_increase", KEY_FLOAT, T, THROTTLE.max_p95_increase, THROTTLE.max_p95_increase_said, 0, 100, "0.2", \
+			"The site's P95 latency may be above its baseline by this share; the rate follows it. 0: it is not limited by "      \
+			"its baseline."),                                                                                                    \
+		LIMIT_KEY("throttle.max_p95", KEY_DURATION, T, THROTTLE.max_p95_ms, THROTTLE.max_p95_said, 0, MS_PER_HOUR, "0ms",        \
+	              "The same, as an absolute latency; 0: none."),                                                                 \
 		{.name = "throttle.latency.source",                                                                                      \
 	     .type = KEY_CHOICE,                                                                                                     \
-	     .flags = KEY_LIVE | KEY_LATER | KEY_UNSTORED,                                                                           \
+	     .flags = KEY_LIVE,                                                                                                      \
+	     .offset = offsetof(T, THROTTLE.latency_source),                                                                         \
+	     .said_offset = offsetof(T, THROTTLE.latency_source_said),                                                               \
 	     .choices = (const char *const[]){"auto", "http", "histogram", "canary", "none", NULL},                                  \
-	     .fallback = "none",                                                                                                     \
-	     .doc = "Where latency is read."},                                                                                       \
+	     .fallback = "auto",                                                                                                     \
+	     .doc = "Where latency is read; `auto`: the best that there is; `none`: it is not watched."},                            \
 		{.name = "throttle.latency.queries",                                                                                     \
 	     .type = KEY_STRINGS,                                                                                                    \
-	     .flags = KEY_LIVE | KEY_LATER | KEY_UNSTORED,                                                                           \
+	     .flags = KEY_LIVE,                                                                                                      \
+	     .offset = offsetof(T, THROTTLE.latency_queries),                                                                        \
+	     .count_offset = offsetof(T, THROTTLE.nlatency_queries),                                                                 \
+	     .said_offset = offsetof(T, THROTTLE.latency_queries_said),                                                              \
 	     .max = 64,                                                                                                              \
-	     .doc = "Canary queries that are timed."},                                                                               \
-		LATER_NUMBER("throttle.latency.rate", KEY_FLOAT, 0, 1000, "0", "Canary queries per second."),                            \
-		LATER_NUMBER("throttle.latency.learn", KEY_DURATION, 0, MS_PER_HOUR, "0ms", "Time to learn the first baseline."),        \
+	     .doc = "Canary queries, in turn, that are timed as the site would feel them; none said: a read of the worked table by " \
+	            "its "                                                                                                           \
+	            "key."},                                                                                                         \
+		LIMIT_KEY("throttle.latency.rate", KEY_FLOAT, T, THROTTLE.latency_rate, THROTTLE.latency_rate_said, 1, 1000, "50",       \
+	              "Canary queries per second."),                                                                                 \
+		LIMIT_KEY("throttle.latency.learn", KEY_DURATION, T, THROTTLE.latency_learn_ms, THROTTLE.latency_learn_said, 1000,       \
+	              MS_PER_HOUR, "30s",                                                                                            \
+	              "So long nothing is done before the first batch, to learn what the latency is without us."),                   \
 		LATER_NUMBER("throttle.max_active", KEY_INT, 0, 1e6, "0", "Active sessions without ours; 0 = not watched."),             \
 		LATER_NUMBER("throttle.max_lock_waiters", KEY_INT, 0, 1e6, "0", "Sessions that wait for locks; 0 = not watched."),       \
 		LATER_NUMBER("throttle.max_wal_retained", KEY_SIZE, 0, 1125899906842624.0, "0B",                                         \
@@ -113,7 +133,8 @@ bool limit_keys_load_later(const struct keytable_document *document, const struc
 	     .max = 1000,                                                                                                            \
 	     .fallback = "3",                                                                                                        \
 	     .doc = "So many failed batches in a row pause the job. Read and checked, not used yet: the first one pauses."},         \
-		LATER_NUMBER("guards.p95_increase", KEY_FLOAT, 0, 100, "0", "P95 above its baseline by more than this share pauses."),   \
+		LIMIT_KEY("guards.p95_increase", KEY_FLOAT, T, GUARDS.p95_increase, GUARDS.p95_increase_said, 0, 100, "0.25",            \
+	              "P95 above its baseline by more than this share pauses the job, when slowing down has not helped; 0: never."), \
 		LATER_NUMBER("guards.disk_used", KEY_FLOAT, 0, 1, "0", "A fuller disk pauses; 0 = not watched."), {                      \
 		.name = "guards.on_guard", .type = KEY_CHOICE, .flags = KEY_LIVE | KEY_LATER | KEY_UNSTORED,                             \
 		.choices = (const char *const[]){"pause", "rollback", NULL}, .fallback = "pause", .doc = "What a tripped guard does."    \

@@ -57,6 +57,13 @@ char *mem_printf(const char *format, ...) {
 	return text;
 }
 
+char **mem_copy_strings(char *const *strings, size_t count) {
+	char **copy = count > 0 ? mem_alloc(count * sizeof *copy) : NULL;
+	for (size_t i = 0; i < count; i++)
+		copy[i] = mem_dup(strings[i]);
+	return copy;
+}
+
 void mem_free_strings(char **strings, size_t count) {
 	if (strings == NULL)
 		return;

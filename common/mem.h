@@ -20,6 +20,8 @@ char *mem_dup_n(const char *text, size_t length);
 /* A formatted string. */
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *mem_vprintf(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
+/* A copy of `count` strings; NULL of none. Freed with mem_free_strings. */
+char **mem_copy_strings(char *const *strings, size_t count);
 /* Frees an array of `count` strings and the strings. */
 void mem_free_strings(char **strings, size_t count);
 

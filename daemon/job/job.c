@@ -152,6 +152,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 		/* Only now: while the claim was on its way a reload may have replaced the target's configuration. */
 		jobfile_inherit_limits(job->claimed.job, &target_config(job->target)->throttle, &target_config(job->target)->guards);
 		log_info(job->object, "claimed, epoch %" PRId64, job->claimed.epoch);
+		job_use_throttle(job);
 		if (job->claimed.owner_changed)
 			target_event(job->target, "owner.claimed", job->id, "backfilld", NULL,
 			             json_pack("{s:s, s:I, s:s?}", "owner", target_host(job->target)->owner->display, "epoch",
@@ -193,6 +194,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 
 static void claim(struct job *job) {
 	job->taken = job->reread = false;
+	throttle_configure(job->user, NULL, NULL);
 	ahead_forget(job->ahead);
 	batch_texts_free(job->texts);
 	job->texts = NULL;
@@ -210,6 +212,7 @@ static void round_done(void *context, enum round_end end, const char *why) {
 		          job->claimed.open ? "open" : "begun");
 		if (job->claimed.open)
 			job_release_hold(job);
+		job_use_throttle(job);
 		break;
 	case ROUND_WAIT:
 		job_hold(job, "writers", why);
@@ -233,11 +236,12 @@ static void round_done(void *context, enum round_end end, const char *why) {
 /* Lag far beyond its limit, although we hold: somebody else's load, and a person has to look. */
 static bool guard_tripped(struct job *job) {
 	int64_t limit_ms = job->claimed.job->settings.guards.lag_ms;
-	if (limit_ms <= 0 || job->verdict.lag_ms <= (double)limit_ms)
+	const struct throttle_verdict *verdict = &job->answer.verdict;
+	if (limit_ms <= 0 || verdict->lag_s * 1000 <= (double)limit_ms)
 		return false;
 	char reason[200];
-	text_format(reason, sizeof reason, "guard: replica lag %.1f s > %.1f s (%s)", job->verdict.lag_ms / 1000.0,
-	            (double)limit_ms / 1000.0, job->verdict.probe);
+	text_format(reason, sizeof reason, "guard: replica lag %.1f s > %.1f s (%s)", verdict->lag_s, (double)limit_ms / 1000.0,
+	            verdict->probe);
 	target_event(job->target, "guard.tripped", job->id, "backfilld", reason, NULL);
 	job_pause_for(job, reason);
 	return true;
@@ -250,16 +254,21 @@ static bool allowed(struct job *job) {
 		job_look_in_ms(job, LOOK_AGAIN_MS);
 		return false;
 	}
-	throttle_decide(target_throttle(job->target), &job->claimed.job->settings.throttle, &job->verdict);
+	job->answer = *throttle_ask(job->user);
 	if (guard_tripped(job))
 		return false;
-	if (job->verdict.held) {
-		job_hold(job, job->verdict.probe, job->verdict.reason);
+	if (job->answer.verdict.held) {
+		job_hold(job, job->answer.verdict.probe, job->answer.verdict.reason);
 		job_look_in_ms(job, LOOK_AGAIN_MS);
 		return false;
 	}
 	if (job->tries == 0)
 		job_release_hold(job);
+	if (job->answer.resting) {
+		job_look_in_ms(job, LOOK_AGAIN_MS);
+		return false;
+	}
+	pace_allow(&job->pace, job->answer.rate_rows_s, job->answer.batch_ms);
 	int64_t rest_us = job->rest_until_us - clock_monotonic_us();
 	if (rest_us > 500) {
 		job_look_in_ms(job, (double)rest_us / 1000.0);
@@ -358,7 +367,7 @@ struct job *job_new(struct target *target, const char *id) {
 	char application[64];
 	snprintf(application, sizeof application, "backfilld %s", id);
 	job->link = link_new(job->loop, target_engine(target), target_config(target)->url, application, link_changed, job);
-	throttle_use(target_throttle(target));
+	job->user = throttle_join(target_throttle(target));
 	return job;
 }
 
@@ -373,7 +382,7 @@ void job_free(struct job *job) {
 	link_free(job->link);
 	ahead_free(job->ahead);
 	batch_texts_free(job->texts);
-	throttle_unuse(target_throttle(job->target));
+	throttle_leave(job->user);
 	claimed_clear(&job->claimed);
 	free(job->planned_mark);
 	free(job->id);

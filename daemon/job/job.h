@@ -37,7 +37,6 @@ void job_release(struct job *job, void (*done)(void *context), void *context);
 
 /* Adds what only the owner knows to the object that `show` prints: rate, batch, throttle, progress, eta. */
 void job_add_live(const struct job *job, json_t *object);
-/* NULL before the claim. */
-const struct throttle_settings *job_throttle_settings(const struct job *job);
+const struct throttle_user *job_throttle_user(const struct job *job);
 
 #endif

@@ -26,6 +26,35 @@ struct segment *job_next_segment(struct job *job) {
 	return NULL;
 }
 
+/* One row right behind where the next batch begins, found by its key as the site finds its rows. */
+static void canary_of(const struct job *job, const struct segment *segment, struct canary *canary, char **query, char **params) {
+	const struct table_shape *shape = job->claimed.shape;
+	const struct plan_key *behind = segment_behind(segment);
+	*query = target_dialect(job->target)->count(shape, &shape->leaves[segment->leaf], behind->n > 0);
+	for (size_t i = 0; i < behind->n; i++)
+		params[canary->nparams++] = behind->values[i];
+	for (size_t i = 0; i < segment->through.n; i++)
+		params[canary->nparams++] = segment->through.values[i];
+	params[canary->nparams++] = "1";
+	canary->queries = query;
+	canary->nqueries = 1;
+	canary->params = params;
+}
+
+void job_use_throttle(struct job *job) {
+	struct canary canary = {0};
+	char *query = NULL, *params[2 * PLAN_MAX_KEY_COLUMNS + 1];
+	const struct segment *segment = job_next_segment(job);
+	const struct table_shape *shape = job->claimed.shape;
+	autofree char *about =
+		mem_printf("%s%s%s", shape->schema != NULL ? shape->schema : "", shape->schema != NULL ? "." : "", shape->name);
+	canary.about = about;
+	if (segment != NULL)
+		canary_of(job, segment, &canary, &query, params);
+	throttle_configure(job->user, &job->claimed.job->settings, &canary);
+	free(query);
+}
+
 static int64_t lock_wait_ms(const struct job_settings *settings) {
 	int64_t ms = settings->batch.time_ms;
 	if (ms > LONGEST_LOCK_WAIT_MS)
@@ -161,6 +190,8 @@ static void batch_done(void *context, const struct batch_result *result) {
 		refused(job, result);
 		break;
 	}
+	bool done = result->end == BATCH_COMMITTED;
+	throttle_batch_ended(job->user, done ? result->window.rows_scanned : 0, done && job->pace.by_rate);
 	if (job->quieted)
 		job_look(job);
 }
@@ -209,5 +240,6 @@ void job_start_batch(struct job *job, struct segment *segment) {
 		.lock_timeout_ms = lock_wait_ms(settings),
 	};
 	ahead_take(job->ahead, request.rows, &request.window);
+	throttle_batch_started(job->user);
 	job->batch = batch_start(job->link, &request, bounded, batch_done, job);
 }

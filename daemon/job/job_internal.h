@@ -56,9 +56,10 @@ struct job {
 	char *planned_mark; /* NULL: not in this run */
 	int planned_leaf;
 	int64_t plan_from_us;
-	int64_t batch_rows; /* what batch.rows said when the pace began there */
-	struct throttle_verdict verdict;
-	char hold[400]; /* why we wait by ourselves; "" when we don't */
+	int64_t batch_rows;            /* what batch.rows said when the pace began there */
+	struct throttle_user *user;    /* of the target's throttle */
+	struct throttle_answer answer; /* what that said last */
+	char hold[400];                /* why we wait by ourselves; "" when we don't */
 	char hold_probe[80];
 	int64_t held_since_us;
 	bool hold_told;
@@ -97,6 +98,8 @@ bool job_plan_due(const struct job *job, const struct segment *segment);
 void job_check_plan(struct job *job, const struct segment *segment);
 /* Until when there is no batch: as long behind the last one as the settings say. */
 void job_rest(struct job *job);
+/* Tells the throttle what the claim has found: settings, and what to time where those name no queries. */
+void job_use_throttle(struct job *job);
 /* Takes the slot over that the caller has (target.h). */
 void job_start_batch(struct job *job, struct segment *segment);
 

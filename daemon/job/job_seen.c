@@ -167,8 +167,8 @@ void job_on_seen(struct ev_loop *loop, ev_timer *timer, int events) {
 	tell_seen(timer->data);
 }
 
-const struct throttle_settings *job_throttle_settings(const struct job *job) {
-	return job->claimed.job != NULL ? &job->claimed.job->settings.throttle : NULL;
+const struct throttle_user *job_throttle_user(const struct job *job) {
+	return job->user;
 }
 
 static json_t *real_or_null(double value) {
@@ -198,9 +198,9 @@ void job_add_live(const struct job *job, json_t *o) {
 	                              (double)job->last_batch_us / 1000.0, "delay_ms", (double)job->pace.last_delay_us / 1000.0));
 	json_object_set_new(o, "throttle",
 	                    json_pack("{s:b, s:s?, s:s?, s:f}", "held", held, "reason", held ? job->hold : NULL, "probe",
-	                              held                            ? job->hold_probe
-	                              : job->verdict.probe[0] != '\0' ? job->verdict.probe
-	                                                              : NULL,
-	                              "pressure", job->verdict.pressure));
+	                              held                                   ? job->hold_probe
+	                              : job->answer.verdict.probe[0] != '\0' ? job->answer.verdict.probe
+	                                                                     : NULL,
+	                              "pressure", job->answer.verdict.pressure));
 	json_object_set_new(o, "workers", json_integer(settings->workers));
 }

@@ -136,7 +136,7 @@ void command_show(struct commands *commands, struct call *call) {
 static void throttle_found(struct commands *commands, struct call *call, struct target *target, json_t *o) {
 	(void)commands;
 	struct job *job = target_find_job(target, json_string_value(json_object_get(o, "id")));
-	call_reply(call, throttle_readings(target_throttle(target), job != NULL ? job_throttle_settings(job) : NULL));
+	call_reply(call, throttle_readings(target_throttle(target), job != NULL ? job_throttle_user(job) : NULL));
 }
 
 void command_throttle(struct commands *commands, struct call *call) {

@@ -2,81 +2,135 @@
 
 #include "common/text.h"
 
-#include <math.h>
 #include <string.h>
 
 /* A held job is released below this share of the limit. */
 static const double release_pressure = 0.8;
-
-double reading_lag_ms(const struct reading *reading, int64_t now_us) {
-	int64_t age_us = now_us - reading->at_us - reading->period_us;
-	return fmax(reading->lag_ms, (double)age_us / 1000.0);
-}
+/* Readings that are late, other than lag, whose silence is lag: */
+static const int late_periods = 2; /* not faster; */
+static const int64_t halve_after_us = 15000000, blind_after_us = 30000000;
+/* Who was blind believes the first readings only when others agree. */
+static const int64_t good_readings = 3;
 
 static void set_probe(struct throttle_verdict *verdict, const struct reading *reading) {
 	text_format(verdict->probe, sizeof verdict->probe, "%s", reading->probe);
 }
 
-/* "r1" of "lag:r1"; NULL when the probe is about no replica in particular. */
-static const char *replica_name(const struct reading *reading) {
+/* "r1" of "lag:r1", for the end of a sentence; NULL when the probe is about nobody in particular. */
+static const char *subject(const struct reading *reading) {
 	const char *colon = strchr(reading->probe, ':');
-	return colon != NULL ? colon + 1 : NULL;
+	return reading->nature == READING_LAG && colon != NULL ? colon + 1 : NULL;
 }
 
-static void hold_unknown(struct throttle_verdict *verdict, const struct reading *reading) {
-	const char *name = replica_name(reading);
+static void set_reason(struct throttle_verdict *verdict, const struct reading *reading, const char *text, bool name) {
+	const char *who = subject(reading);
 	verdict->held = true;
 	set_probe(verdict, reading);
-	if (name != NULL)
-		text_format(verdict->reason, sizeof verdict->reason, "replica lag unknown (%s): %s", name, reading->why);
-	else
-		text_format(verdict->reason, sizeof verdict->reason, "replica lag unknown: %s", reading->why);
+	text_format(verdict->reason, sizeof verdict->reason, "%s%s%s%s%s%s%s", text, name && who != NULL ? " (" : "",
+	            name && who != NULL ? who : "", name && who != NULL ? ")" : "", reading->detail[0] != '\0' ? " (" : "",
+	            reading->detail, reading->detail[0] != '\0' ? ")" : "");
 }
 
-static void hold_lag(struct throttle_verdict *verdict, const struct reading *reading, double limit_ms) {
+static void hold_unknown(struct throttle_verdict *verdict, const struct reading *reading, int64_t now_us) {
+	const char *who = subject(reading);
+	char why[300];
+	if (reading->state == READING_UNKNOWN)
+		text_format(why, sizeof why, "%s", reading->why);
+	else if (reading->good < good_readings)
+		text_format(why, sizeof why, "it was unknown; %d good readings in a row are wanted", (int)good_readings);
+	else
+		text_format(why, sizeof why, "no reading for %.0f s", (double)(now_us - reading->at_us) / 1e6);
 	verdict->held = true;
 	set_probe(verdict, reading);
-	double lag_s = verdict->lag_ms / 1000, limit_s = limit_ms / 1000;
-	const char *name = replica_name(reading) != NULL ? replica_name(reading) : reading->probe;
-	if (verdict->pressure >= 1)
-		text_format(verdict->reason, sizeof verdict->reason, "replica lag %.1f s %s %g s (%s)", lag_s,
-		            lag_s > limit_s ? ">" : "=", limit_s, name);
-	else
-		text_format(verdict->reason, sizeof verdict->reason, "replica lag %.1f s, going on below %g s (%s)", lag_s,
-		            limit_s * release_pressure, name);
+	text_format(verdict->reason, sizeof verdict->reason, "%s unknown%s%s%s: %s", reading->what, who != NULL ? " (" : "",
+	            who != NULL ? who : "", who != NULL ? ")" : "", why);
 }
 
-void decide(const struct reading *readings, size_t count, const struct throttle_settings *settings, int64_t now_us,
-            struct throttle_verdict *verdict) {
-	const struct reading *worst = NULL, *unknown = NULL;
-	const double limit_ms = settings->max_lag_ms > 0 ? (double)settings->max_lag_ms : 1;
-	const bool was_held = verdict->held;
+static void format_limit(const struct reading *reading, double share, char *out, size_t size) {
+	double limit = reading->ok + (reading->limit - reading->ok) * share;
+	if (reading->unit == UNIT_SECONDS)
+		text_format(out, size, "%g s", limit);
+	else
+		reading_format(reading->unit, limit, out, size);
+}
+
+static void hold_high(struct throttle_verdict *verdict, const struct reading *reading, int64_t now_us) {
+	char value[40], limit[40], text[200];
+	double now = reading_value(reading, now_us);
+	bool over = reading_pressure(reading, now_us) >= 1;
+	verdict->excess = true;
+	reading_format(reading->unit, now, value, sizeof value);
+	format_limit(reading, over ? 1 : release_pressure, limit, sizeof limit);
+	text_format(text, sizeof text, over ? "%s %s %s %s" : "%s %s, %s %s", reading->what, value,
+	            !over                  ? "going on below"
+	            : now > reading->limit ? ">"
+	                                   : "=",
+	            limit);
+	set_reason(verdict, reading, text, true);
+}
+
+/* Lag has its own way to be silent: reading_value. */
+static bool is_unknown(const struct reading *reading, int64_t now_us, const struct throttle_verdict *before) {
+	if (reading->state == READING_UNKNOWN)
+		return true;
+	if (reading->nature == READING_LAG)
+		return false;
+	if (before->held && reading->good < good_readings && strcmp(before->probe, reading->probe) == 0)
+		return true;
+	return now_us - reading->at_us > blind_after_us;
+}
+
+static enum throttle_growth growth_by(const struct reading *reading, int64_t now_us) {
+	if (reading->nature == READING_LAG)
+		return GROWTH_FREE;
+	int64_t age_us = now_us - reading->at_us;
+	if (age_us > halve_after_us && reading_overdue_us(reading, now_us) > 0)
+		return GROWTH_HALVE;
+	return age_us > late_periods * reading->period_us || !reading->sure ? GROWTH_NONE : GROWTH_FREE;
+}
+
+static bool stops(const struct reading *reading) {
+	return reading->nature != READING_LATENCY;
+}
+
+void decide(const struct reading *readings, size_t count, int64_t now_us, struct throttle_verdict *verdict) {
+	const struct reading *worst = NULL, *unknown = NULL, *stopping = NULL;
+	double stopping_pressure = 0;
+	const struct throttle_verdict before = *verdict;
 	*verdict = (struct throttle_verdict){0};
 
 	for (size_t i = 0; i < count; i++) {
 		const struct reading *r = &readings[i];
 		if (!r->counts)
 			continue;
-		if (r->state == READING_UNKNOWN) {
+		if (is_unknown(r, now_us, &before)) {
 			if (unknown == NULL)
 				unknown = r;
 			continue;
 		}
-		double lag_ms = reading_lag_ms(r, now_us);
-		if (worst == NULL || lag_ms > verdict->lag_ms) {
+		if (growth_by(r, now_us) > verdict->growth)
+			verdict->growth = growth_by(r, now_us);
+		if (r->nature == READING_LAG && reading_value(r, now_us) > verdict->lag_s)
+			verdict->lag_s = reading_value(r, now_us);
+		if (stops(r) && (stopping == NULL || reading_pressure(r, now_us) > stopping_pressure)) {
+			stopping = r;
+			stopping_pressure = reading_pressure(r, now_us);
+		}
+		double pressure = reading_control_pressure(r, now_us);
+		if (worst == NULL || pressure > verdict->pressure) {
 			worst = r;
-			verdict->lag_ms = lag_ms;
+			verdict->pressure = pressure;
 		}
 	}
 	if (worst != NULL) {
-		verdict->pressure = verdict->lag_ms / limit_ms;
 		set_probe(verdict, worst);
+		verdict->latency_binds = worst->nature == READING_LATENCY;
 	}
 	/* A measured excess says more than "unknown", so it names the reason when there are both. */
-	if (worst != NULL && verdict->pressure >= 1)
-		hold_lag(verdict, worst, limit_ms);
+	if (stopping != NULL && stopping_pressure >= 1)
+		hold_high(verdict, stopping, now_us);
 	else if (unknown != NULL)
-		hold_unknown(verdict, unknown);
-	else if (worst != NULL && was_held && verdict->pressure >= release_pressure)
-		hold_lag(verdict, worst, limit_ms);
+		hold_unknown(verdict, unknown, now_us);
+	else if (stopping != NULL && before.held && stopping_pressure >= release_pressure)
+		hold_high(verdict, stopping, now_us);
 }

@@ -25,7 +25,13 @@ static double clamp_rows(double rows, const struct job_settings *settings) {
 }
 
 void pace_init(struct pace *pace, const struct job_settings *settings) {
-	*pace = (struct pace){.rows = clamp_rows((double)settings->batch.rows, settings)};
+	*pace = (struct pace){
+		.rows = clamp_rows((double)settings->batch.rows, settings), .allowed_rows_s = INFINITY, .allowed_ms = INFINITY};
+}
+
+void pace_allow(struct pace *pace, double rows_s, double batch_ms) {
+	pace->allowed_rows_s = rows_s;
+	pace->allowed_ms = batch_ms;
 }
 
 int64_t pace_rows(const struct pace *pace, const struct job_settings *settings, int64_t row_bytes) {
@@ -65,7 +71,7 @@ void pace_batch_done(struct pace *pace, const struct job_settings *settings, int
 		return;
 	learn_row_time(pace, scanned, work_us);
 	double expected_ms = pace->rows * pace->ms_per_row;
-	double factor = clamp((double)settings->batch.time_ms / expected_ms, shrink_most, grow_most);
+	double factor = clamp(fmin((double)settings->batch.time_ms, pace->allowed_ms) / expected_ms, shrink_most, grow_most);
 	pace->rows = clamp_rows(pace->rows * factor, settings);
 }
 
@@ -73,12 +79,14 @@ void pace_shrink(struct pace *pace, const struct job_settings *settings) {
 	pace->rows = clamp_rows(pace->rows / 2, settings);
 }
 
-int64_t pace_delay_us(const struct pace *pace, const struct job_settings *settings, int64_t rows, int64_t batch_us) {
-	(void)pace; /* Nothing is saved up: what a hold left undone is never caught up by a burst. */
+int64_t pace_delay_us(struct pace *pace, const struct job_settings *settings, int64_t rows, int64_t batch_us) {
+	/* Nothing is saved up: what a hold left undone is never caught up by a burst. */
 	double delay_us = (double)settings->batch.delay_ms * 1000;
 	if (settings->batch.max_rate > 0)
 		delay_us = fmax(delay_us, (double)rows / settings->batch.max_rate * 1e6 - (double)batch_us);
 	if (settings->batch.max_duty > 0 && settings->batch.max_duty < 1)
 		delay_us = fmax(delay_us, (double)batch_us * (1 / settings->batch.max_duty - 1));
-	return (int64_t)ceil(fmax(delay_us, 0));
+	double by_rate_us = (double)rows / pace->allowed_rows_s * 1e6 - (double)batch_us;
+	pace->by_rate = by_rate_us > delay_us;
+	return (int64_t)ceil(fmax(fmax(delay_us, by_rate_us), 0));
 }

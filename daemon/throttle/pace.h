@@ -4,6 +4,7 @@
 
 #include "common/jobfile.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pace {
@@ -12,9 +13,14 @@ struct pace {
 	double rate_rows_s;    /* EWMA of rows scanned per second of running time, waiting included; 0 = nothing yet */
 	int64_t last_batch_us; /* how long the last batch took */
 	int64_t last_delay_us;
+	/* What the throttle allows, beside what the settings say. */
+	double allowed_rows_s, allowed_ms;
+	bool by_rate; /* the last delay is what that rate asks for */
 };
 
 void pace_init(struct pace *pace, const struct job_settings *settings);
+/* So many rows per second at most (INFINITY: no bound), and so long a batch. */
+void pace_allow(struct pace *pace, double rows_s, double batch_ms);
 /* Rows of the next window: within min_rows…max_rows and max_bytes / row_bytes; exactly batch.rows when not adaptive. */
 int64_t pace_rows(const struct pace *pace, const struct job_settings *settings, int64_t row_bytes);
 /* A batch committed: `scanned` rows, `work_us` for our statement alone, `batch_us` for the whole transaction,
@@ -23,7 +29,7 @@ void pace_batch_done(struct pace *pace, const struct job_settings *settings, int
                      int64_t cycle_us);
 /* A batch met contention or a time-out: halve, never below min_rows. It grows back by pace_batch_done. */
 void pace_shrink(struct pace *pace, const struct job_settings *settings);
-/* Microseconds to wait after a batch of `rows` that took batch_us: max(delay, rows/max_rate - batch, batch·(1/duty - 1)). */
-int64_t pace_delay_us(const struct pace *pace, const struct job_settings *settings, int64_t rows, int64_t batch_us);
+/* Microseconds to wait after a batch of `rows` that took batch_us: max(delay, rows/rate - batch, batch·(1/duty - 1)). */
+int64_t pace_delay_us(struct pace *pace, const struct job_settings *settings, int64_t rows, int64_t batch_us);
 
 #endif

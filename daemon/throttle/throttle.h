@@ -1,45 +1,54 @@
 /*
- * throttle.h: one per target: watches the target's replicas (and later more) through its own connections and says, at
- * any moment and without waiting, whether a batch may start. Blind means held. Probes run only while someone has the
- * throttle in use (throttle_use), so an idle daemon costs the servers nothing.
+ * throttle.h: one per target: watches its servers through probes, and says, at any moment and without waiting, whether a job may
+ * start a batch, how many rows a second it may do and how long a batch should take. Blind means held. Probes run only while a job
+ * uses the throttle, so an idle daemon costs the servers nothing.
  */
 #ifndef BACKFILLD_THROTTLE_H
 #define BACKFILLD_THROTTLE_H
 
-#include "common/limits.h"
+#include "common/jobfile.h"
 #include "daemon/base/config.h"
 #include "daemon/engine/engine.h"
+#include "daemon/throttle/decide.h"
+#include "daemon/throttle/probe.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 
 struct throttle;
+struct throttle_user;
 struct ev_loop;
-
-struct throttle_verdict {
-	bool held;
-	double pressure;  /* 1 = at the limit; 0 when nothing is watched or known */
-	double lag_ms;    /* the highest known lag that counts, for the lag guard; 0 when there is none */
-	char probe[80];   /* "lag:r1"; "" when nothing is watched */
-	char reason[400]; /* why held, for a person: "replica lag 3.2 s > 2 s (r1)"; "" when not held */
-};
 
 /* `daemon_id` names this daemon's heartbeat rows; `target` must outlive the throttle (throttle_retarget swaps it). */
 struct throttle *throttle_new(struct ev_loop *loop, const struct engine *engine, const struct config_target *target,
                               const char *daemon_id);
+/* Its users have left. NULL allowed. */
 void throttle_free(struct throttle *throttle);
-/* After a reload: the same target with changed settings. Replicas that stayed keep their connections. */
+/* After a reload: the same target with changed settings. What stayed the same keeps its connections. */
 void throttle_retarget(struct throttle *throttle, const struct config_target *target);
-/* Counted. Probes start with the first use and stop with the last. */
-void throttle_use(struct throttle *throttle);
-void throttle_unuse(struct throttle *throttle);
+
+/* A job that wants to work. Probes start with the first and stop with the last. */
+struct throttle_user *throttle_join(struct throttle *throttle);
+void throttle_leave(struct throttle_user *user); /* NULL allowed */
 /*
- * What decides now for a job with these (stricter) settings. `verdict` is in and out: holding and releasing have
- * different thresholds, so each job keeps its verdict between calls, zeroed before the first.
- * settings->replicas are the names that count (none: all); "!name" leaves one out and lets all others count.
+ * Its settings, borrowed until they are replaced; NULL: it has none just now, and does not work. `canary` is what it would
+ * have timed if its settings name no queries; copied.
  */
-void throttle_decide(const struct throttle *throttle, const struct throttle_settings *settings, struct throttle_verdict *verdict);
-/* The contract's array for `backfillctl throttle`; a new reference. settings may be NULL: the target's. */
-json_t *throttle_readings(const struct throttle *throttle, const struct throttle_settings *settings);
+void throttle_configure(struct throttle_user *user, const struct job_settings *settings, const struct canary *canary);
+
+struct throttle_answer {
+	struct throttle_verdict verdict; /* held: no batch may start */
+	bool resting;                    /* none may for a while, for the latency without us is being measured: no hold */
+	double rate_rows_s;              /* this job's share; INFINITY: nothing that is watched bounds it */
+	double batch_ms;                 /* what a batch should take */
+};
+/* What holds now for a job that has settings. Valid until the next call. */
+const struct throttle_answer *throttle_ask(struct throttle_user *user);
+/* A batch of its has started; has ended, with so many rows. `by_rate`: the rate is what it will rest for behind it. */
+void throttle_batch_started(struct throttle_user *user);
+void throttle_batch_ended(struct throttle_user *user, int64_t rows, bool by_rate);
+
+/* The contract's array for `backfillctl throttle`; a new reference. user NULL: as the target's settings are. */
+json_t *throttle_readings(const struct throttle *throttle, const struct throttle_user *user);
 
 #endif

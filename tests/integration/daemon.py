@@ -13,6 +13,8 @@ from waiting import wait_for
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("BACKFILLD_BUILD", os.path.join(REPOSITORY, "build"))
 START_DEADLINE = 10
+# Tests of other things than the throttle wait for no baseline and no slow start.
+FULL_SPEED = {"initial_rate": 1e9, "latency": {"source": "none"}}
 STOP_DEADLINE = 20
 CTL_DEADLINE = 60
 SANITIZER_WORDS = ("AddressSanitizer", "runtime error", "LeakSanitizer", "UndefinedBehaviorSanitizer")
@@ -61,7 +63,7 @@ class Daemon:
         self.process = None
         self.exits_checked = True
 
-    def target_settings(self, name="main", db=None, **more):
+    def target_settings(self, name="main", db=None, throttle=None, **more):
         db = db or self.db
         return {
             "name": name,
@@ -69,6 +71,7 @@ class Daemon:
             "admin_url": self.server.url(db, OWNER),
             "replicas": [{"name": "r1", "url": self.server.url(db, replica=True)}],
             "environment": "test",
+            "throttle": {**FULL_SPEED, **(throttle or {})},
             **more,
         }
 

@@ -99,7 +99,7 @@ def test_a_changed_limit_reaches_a_running_job(pg, db, daemon, table):
     daemon.submit(job, "--start")
     daemon.wait_batches(job, 1)
     for _ in range(3):
-        daemon.settings["targets"][0]["throttle"] = {"max_lag": "700ms"}
+        daemon.settings["targets"][0]["throttle"]["max_lag"] = "700ms"
         daemon.write_conf()
         daemon.ctl("reload", check=0)
     daemon.wait_batches(job, daemon.batches(job) + 2)

@@ -96,7 +96,7 @@ static void process_start(struct process *p) {
 	                                   .environment = (char *)"test",
 	                                   .max_workers = max_workers,
 	                                   .owner_timeout_ms = owner_timeout_ms,
-	                                   .throttle = {.max_lag_ms = 2000},
+	                                   .throttle = {.max_lag_ms = 2000, .initial_rate = 1e9},
 	                                   .guards = {.lag_ms = 30000, .error_rate = 0.01, .failed_batches = 3}};
 	p->config = (struct config){.cancel_in_flight = once_in(2), .targets = &p->target, .ntargets = 1};
 	p->scheduler = scheduler_new(&p->host, &p->config, NULL);

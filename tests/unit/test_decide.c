@@ -9,17 +9,24 @@
 
 #include <string.h>
 
-static const struct throttle_settings settings = {.max_lag_ms = 2000};
 static const int64_t now_us = 1000000000;
 
 static struct reading known(const char *probe, double lag_ms) {
-	struct reading r = {.state = READING_KNOWN, .lag_ms = lag_ms, .at_us = now_us, .samples = 1, .counts = true};
+	struct reading r = {.what = "replica lag",
+	                    .unit = UNIT_SECONDS,
+	                    .state = READING_KNOWN,
+	                    .value = lag_ms / 1000,
+	                    .limit = 2,
+	                    .sure = true,
+	                    .at_us = now_us,
+	                    .samples = 1,
+	                    .counts = true};
 	strncpy(r.probe, probe, sizeof r.probe - 1);
 	return r;
 }
 
 static struct reading unknown(const char *probe, const char *why) {
-	struct reading r = {.state = READING_UNKNOWN, .counts = true};
+	struct reading r = {.what = "replica lag", .state = READING_UNKNOWN, .limit = 2, .counts = true};
 	strncpy(r.probe, probe, sizeof r.probe - 1);
 	strncpy(r.why, why, sizeof r.why - 1);
 	return r;
@@ -28,7 +35,7 @@ static struct reading unknown(const char *probe, const char *why) {
 static void nothing_watched_does_not_hold(void **state) {
 	(void)state;
 	struct throttle_verdict v = {0};
-	decide(NULL, 0, &settings, now_us, &v);
+	decide(NULL, 0, now_us, &v);
 	assert_false(v.held);
 	assert_string_equal(v.probe, "");
 	assert_string_equal(v.reason, "");
@@ -38,23 +45,23 @@ static void highest_pressure_is_named(void **state) {
 	(void)state;
 	struct reading r[] = {known("lag:r1", 100), known("lag:r2", 1000), known("lag:r3", 200)};
 	struct throttle_verdict v = {0};
-	decide(r, 3, &settings, now_us, &v);
+	decide(r, 3, now_us, &v);
 	assert_false(v.held);
 	assert_string_equal(v.probe, "lag:r2");
 	assert_float_equal(v.pressure, 0.5, 1e-9);
-	assert_float_equal(v.lag_ms, 1000, 1e-9);
+	assert_float_equal(v.lag_s, 1, 1e-9);
 }
 
 static void over_the_limit_holds(void **state) {
 	(void)state;
 	struct reading r[] = {known("lag:r1", 3200)};
 	struct throttle_verdict v = {0};
-	decide(r, 1, &settings, now_us, &v);
+	decide(r, 1, now_us, &v);
 	assert_true(v.held);
 	assert_string_equal(v.reason, "replica lag 3.2 s > 2 s (r1)");
-	r[0].lag_ms = 2000; /* at the limit counts too */
+	r[0].value = 2; /* at the limit counts too */
 	v = (struct throttle_verdict){0};
-	decide(r, 1, &settings, now_us, &v);
+	decide(r, 1, now_us, &v);
 	assert_true(v.held);
 }
 
@@ -62,56 +69,56 @@ static void released_below_four_fifths(void **state) {
 	(void)state;
 	struct reading r[] = {known("lag:r1", 1700)};
 	struct throttle_verdict v = {0};
-	decide(r, 1, &settings, now_us, &v);
+	decide(r, 1, now_us, &v);
 	assert_false(v.held);
-	r[0].lag_ms = 2100;
-	decide(r, 1, &settings, now_us, &v);
+	r[0].value = 2.1;
+	decide(r, 1, now_us, &v);
 	assert_true(v.held);
-	r[0].lag_ms = 1700;
-	decide(r, 1, &settings, now_us, &v);
+	r[0].value = 1.7;
+	decide(r, 1, now_us, &v);
 	assert_true(v.held);
 	assert_string_equal(v.reason, "replica lag 1.7 s, going on below 1.6 s (r1)");
-	r[0].lag_ms = 1599;
-	decide(r, 1, &settings, now_us, &v);
+	r[0].value = 1.599;
+	decide(r, 1, now_us, &v);
 	assert_false(v.held);
 	assert_string_equal(v.reason, "");
-	r[0].lag_ms = 1700;
-	decide(r, 1, &settings, now_us, &v);
+	r[0].value = 1.7;
+	decide(r, 1, now_us, &v);
 	assert_false(v.held);
 }
 
 static void silence_is_lag(void **state) {
 	(void)state;
 	struct reading r[] = {known("lag:r1", 50)};
-	assert_float_equal(reading_lag_ms(&r[0], now_us + 10000), 50, 1e-9);
-	assert_float_equal(reading_lag_ms(&r[0], now_us + 2500000), 2500, 1e-9);
+	assert_float_equal(reading_value(&r[0], now_us + 10000), 0.05, 1e-9);
+	assert_float_equal(reading_value(&r[0], now_us + 2500000), 2.5, 1e-9);
 	struct throttle_verdict v = {0};
-	decide(r, 1, &settings, now_us + 2500000, &v);
+	decide(r, 1, now_us + 2500000, &v);
 	assert_true(v.held);
 	r[0].period_us = 1000000;
-	assert_float_equal(reading_lag_ms(&r[0], now_us + 1000000), 50, 1e-9);
-	assert_float_equal(reading_lag_ms(&r[0], now_us + 2500000), 1500, 1e-9);
+	assert_float_equal(reading_value(&r[0], now_us + 1000000), 0.05, 1e-9);
+	assert_float_equal(reading_value(&r[0], now_us + 2500000), 1.5, 1e-9);
 }
 
 static void unknown_holds_only_if_it_counts(void **state) {
 	(void)state;
 	struct reading r[] = {known("lag:r1", 50), unknown("lag:r2", "connection refused")};
 	struct throttle_verdict v = {0};
-	decide(r, 2, &settings, now_us, &v);
+	decide(r, 2, now_us, &v);
 	assert_true(v.held);
 	assert_string_equal(v.probe, "lag:r2");
 	assert_string_equal(v.reason, "replica lag unknown (r2): connection refused");
-	assert_float_equal(v.lag_ms, 50, 1e-9);
+	assert_float_equal(v.lag_s, 0.05, 1e-9);
 	r[1].counts = false;
-	decide(r, 2, &settings, now_us, &v);
+	decide(r, 2, now_us, &v);
 	assert_false(v.held);
 	r[1] = unknown("lag", "waiting for the first list of replicas");
-	decide(r, 2, &settings, now_us, &v);
+	decide(r, 2, now_us, &v);
 	assert_string_equal(v.reason, "replica lag unknown: waiting for the first list of replicas");
 	r[1].counts = false;
 	r[0].counts = false;
-	r[0].lag_ms = 1e6;
-	decide(r, 2, &settings, now_us, &v);
+	r[0].value = 1e3;
+	decide(r, 2, now_us, &v);
 	assert_false(v.held);
 	assert_string_equal(v.probe, "");
 }
@@ -120,7 +127,7 @@ static void measured_excess_names_the_reason(void **state) {
 	(void)state;
 	struct reading r[] = {unknown("lag:r2", "connection refused"), known("lag:r1", 5000)};
 	struct throttle_verdict v = {0};
-	decide(r, 2, &settings, now_us, &v);
+	decide(r, 2, now_us, &v);
 	assert_true(v.held);
 	assert_string_equal(v.probe, "lag:r1");
 }

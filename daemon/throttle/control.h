@@ -1,0 +1,48 @@
+/*
+ * control.h: how much work a target's jobs may do together, and in how small pieces, from the pressure that they and the site put
+ * on it. Pure; the set point, the steps and what they are for: docs/throttle.md.
+ */
+#ifndef BACKFILLD_CONTROL_H
+#define BACKFILLD_CONTROL_H
+
+#include "daemon/throttle/decide.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct control {
+	double rate_rows_s; /* of all jobs together */
+	double batch_ms;    /* what a batch should take at most */
+	bool slow_start;    /* nothing has been felt yet */
+	double smooth;      /* the pressure, smoothed */
+	double bad_rate;    /* the last one at which the pressure was too high, aging; 0: none */
+	int rest_ticks;     /* so many ticks nothing is changed, for what was done to show */
+	int64_t ticked_us;  /* 0: never */
+};
+
+struct control_input {
+	double pressure;
+	bool latency_binds; /* that pressure is the latency's */
+	enum throttle_growth growth;
+	double used_rows_s;   /* since the last tick, while work was allowed; < 0: not known, as there was hardly such time */
+	bool duty_bound;      /* it was not the rate that made the jobs wait */
+	double batch_ms;      /* the longest that any job's settings allow */
+	bool latency_watched; /* else batches are as long as the settings allow */
+};
+
+extern const int64_t control_tick_us;
+
+void control_init(struct control *control, double initial_rate_rows_s, double batch_ms);
+/* One step, each control_tick_us while work is allowed. */
+void control_tick(struct control *control, const struct control_input *input, int64_t now_us);
+
+/* Something was so high that work had to stop: it begins again more slowly. */
+void control_exceeded(struct control *control);
+
+/*
+ * Fair shares of a rate: everybody gets the same, but what somebody can't use (caps[i], rows per second; < 0: no cap) goes to the
+ * others. `shares` has `count` places.
+ */
+void control_share(double rate_rows_s, const double *caps, double *shares, int count);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * probe.h: what all probes of a target are to its throttle. A probe looks at something with connections and timers of its own,
+ * never blocking the loop, while it is watching; and says at any moment, without waiting, what it knows.
+ */
+#ifndef BACKFILLD_PROBE_H
+#define BACKFILLD_PROBE_H
+
+#include "common/limits.h"
+#include "daemon/base/config.h"
+#include "daemon/engine/engine.h"
+#include "daemon/throttle/latency.h"
+#include "daemon/throttle/reading.h"
+
+struct ev_loop;
+struct probe;
+
+/* What the probes of a target share; the throttle's. */
+struct probe_host {
+	struct ev_loop *loop;
+	const struct engine *engine;
+	const struct config_target *target; /* another one after a reload */
+	char *daemon_id;
+	bool resting;        /* no batch may start, of any job */
+	int in_flight;       /* batches */
+	int64_t last_end_us; /* of a batch; 0: there was none */
+};
+
+struct probe_class {
+	void (*start)(struct probe *probe);
+	void (*stop)(struct probe *probe);
+	/* host->target is another one: what stayed the same keeps its connections. */
+	void (*retarget)(struct probe *probe);
+	/* Adds what is known, for a job with these settings: their limits are the readings'. */
+	void (*read)(const struct probe *probe, const struct throttle_settings *settings, int64_t now_us, struct readings *readings);
+	void (*free)(struct probe *probe);
+};
+
+/* Every probe begins with this. */
+struct probe {
+	const struct probe_class *class;
+	const struct probe_host *host;
+	bool watching;
+};
+
+/* What our jobs do to the server just now, for a sample of its latency. */
+enum latency_mode probe_mode(const struct probe_host *host, int64_t now_us);
+
+/* lag:* by the heartbeat, or the primary's list; and what the heartbeat's own commit takes (`commit`). */
+struct probe *probe_lag_new(const struct probe_host *host);
+
+/* What a job's canary queries are: one is sent after the other, each with the same parameters. */
+struct canary {
+	char *const *queries;
+	size_t nqueries;
+	char *const *params;
+	size_t nparams;
+	const char *about; /* "public.transactions", "3 queries" */
+};
+/* `latency` by queries of our own. Copies what it needs. */
+struct probe *probe_canary_new(const struct probe_host *host, const struct canary *canary, double per_second, int64_t learn_us);
+/* Is it this one? By the queries alone: a baseline holds whatever row they read. */
+bool probe_canary_is(const struct probe *probe, const struct canary *canary);
+
+#endif

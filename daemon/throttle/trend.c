@@ -1,0 +1,42 @@
+#include "daemon/throttle/trend.h"
+
+/* Together a span of about seven seconds. */
+static const int64_t spacing_us = 300000, shortest_span_us = 5000000;
+
+static int newest(const struct trend *trend) {
+	return (trend->next + TREND_POINTS - 1) % TREND_POINTS;
+}
+
+void trend_add(struct trend *trend, double value, int64_t at_us) {
+	/* Spaced by the one before the newest, which moves on until it is far enough from that. */
+	int before = (newest(trend) + TREND_POINTS - 1) % TREND_POINTS;
+	if (trend->count >= 2 && at_us - trend->points[before].at_us < spacing_us) {
+		trend->points[newest(trend)].value = value;
+		trend->points[newest(trend)].at_us = at_us;
+		return;
+	}
+	trend->points[trend->next].value = value;
+	trend->points[trend->next].at_us = at_us;
+	trend->next = (trend->next + 1) % TREND_POINTS;
+	if (trend->count < TREND_POINTS)
+		trend->count++;
+}
+
+double trend_slope(const struct trend *trend) {
+	if (trend->count < 3)
+		return 0;
+	int oldest = trend->count < TREND_POINTS ? 0 : trend->next;
+	int64_t origin_us = trend->points[oldest].at_us;
+	if (trend->points[newest(trend)].at_us - origin_us < shortest_span_us)
+		return 0;
+	double n = trend->count, t = 0, v = 0, tt = 0, tv = 0;
+	for (int i = 0; i < trend->count; i++) {
+		double at_s = (double)(trend->points[i].at_us - origin_us) / 1e6, value = trend->points[i].value;
+		t += at_s;
+		v += value;
+		tt += at_s * at_s;
+		tv += at_s * value;
+	}
+	double spread = n * tt - t * t;
+	return spread > 0 ? (n * tv - t * v) / spread : 0;
+}
