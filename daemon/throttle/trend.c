@@ -1,7 +1,7 @@
 #include "daemon/throttle/trend.h"
 
-/* Together a span of about seven seconds. */
-static const int64_t spacing_us = 300000, shortest_span_us = 5000000;
+/* At ten values a second every third is kept: together they span seven seconds. */
+static const int64_t spacing_us = 400000, shortest_span_us = 5000000;
 
 static int newest(const struct trend *trend) {
 	return (trend->next + TREND_POINTS - 1) % TREND_POINTS;
