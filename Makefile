@@ -131,6 +131,7 @@ DAEMON_SRC := \
 	daemon/throttle/probe_canary.c \
 	daemon/throttle/probe_lag.c \
 	daemon/throttle/reading.c \
+	daemon/throttle/regulate.c \
 	daemon/throttle/replica.c \
 	daemon/throttle/stop_file.c \
 	daemon/throttle/throttle.c \

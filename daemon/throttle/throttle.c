@@ -2,8 +2,7 @@
 
 #include "common/mem.h"
 #include "daemon/base/clock.h"
-#include "daemon/throttle/control.h"
-#include "daemon/throttle/phases.h"
+#include "daemon/throttle/regulate.h"
 
 #include <ev.h>
 #include <math.h>
@@ -35,14 +34,7 @@ struct throttle {
 	size_t nusers;
 	ev_timer look;
 
-	struct control control;
-	bool controlled; /* there is something to control by; else the jobs' own settings are all that bounds them */
-	struct phases phases;
-	bool off; /* nobody may work, for the sake of a baseline */
-
-	/* Since the last tick of the control. */
-	int64_t looked_us, worked_us, rows;
-	int64_t batches, by_rate;
+	struct regulator regulator;
 };
 
 /* ---- the readings of a job --------------------------------------------------------------------------------------- */
@@ -54,53 +46,24 @@ static void collect(const struct throttle *throttle, const struct throttle_setti
 		canary->class->read(canary, settings, now_us, readings);
 }
 
-struct outlook {
-	bool counts, latency,
-		learning; /* is there any reading that counts, such a one of latency, one that waits for its baseline? */
-};
-
-static struct outlook outlook_of(const struct readings *readings) {
-	struct outlook outlook = {0};
-	for (size_t i = 0; i < readings->count; i++) {
-		const struct reading *r = &readings->list[i];
-		outlook.counts |= r->counts;
-		outlook.latency |= r->counts && r->nature == READING_LATENCY;
-		outlook.learning |= r->counts && r->learning;
-	}
-	return outlook;
-}
-
-static struct outlook look_at(struct throttle_user *user, int64_t now_us) {
+/* Its verdict as of now; added to `outlook`, unless that is NULL. */
+static void look_at(struct throttle_user *user, int64_t now_us, struct outlook *outlook) {
 	struct readings readings = {0};
-	bool was_held = user->answer.verdict.held;
+	struct throttle_verdict *verdict = &user->answer.verdict;
+	bool was_held = verdict->held;
 	collect(user->throttle, &user->settings->throttle, user->canary, now_us, &readings);
-	decide(readings.list, readings.count, now_us, &user->answer.verdict);
-	if (user->answer.verdict.excess && !was_held)
-		control_exceeded(&user->throttle->control);
-	struct outlook outlook = outlook_of(&readings);
+	decide(readings.list, readings.count, now_us, verdict);
+	if (verdict->excess && !was_held)
+		control_exceeded(&user->throttle->regulator.control);
+	if (outlook != NULL)
+		outlook_add(outlook, &readings, verdict);
 	readings_free(&readings);
-	return outlook;
 }
 
-/* ---- the control ------------------------------------------------------------------------------------------------- */
+/* ---- what they may do -------------------------------------------------------------------------------------------- */
 
-static double longest_batch_ms(const struct throttle *throttle) {
-	double longest = 0;
-	for (size_t i = 0; i < throttle->nusers; i++)
-		if (throttle->users[i]->settings != NULL)
-			longest = fmax(longest, (double)throttle->users[i]->settings->batch.time_ms);
-	return longest;
-}
-
-static double initial_rate(const struct throttle *throttle) {
-	double rate = 1e9;
-	for (size_t i = 0; i < throttle->nusers; i++)
-		if (throttle->users[i]->settings != NULL)
-			rate = fmin(rate, throttle->users[i]->settings->throttle.initial_rate);
-	return rate;
-}
-
-static void share_rate(struct throttle *throttle) {
+static void share_rate(struct throttle *throttle, double longest_batch_ms) {
+	const struct regulator *regulator = &throttle->regulator;
 	size_t count = throttle->nusers;
 	autofree double *caps = mem_alloc((count + 1) * sizeof *caps), *shares = mem_alloc((count + 1) * sizeof *shares);
 	for (size_t i = 0; i < count; i++) {
@@ -108,82 +71,31 @@ static void share_rate(struct throttle *throttle) {
 		bool works = user->settings != NULL && !user->answer.verdict.held;
 		caps[i] = !works ? 0 : user->settings->batch.max_rate > 0 ? user->settings->batch.max_rate : -1;
 	}
-	control_share(throttle->control.rate_rows_s, caps, shares, (int)count);
+	control_share(regulator->control.rate_rows_s, caps, shares, (int)count);
 	for (size_t i = 0; i < count; i++) {
 		struct throttle_answer *answer = &throttle->users[i]->answer;
 		/* One that is held has no share; but it may be let go before we look again. */
-		answer->rate_rows_s = !throttle->controlled ? INFINITY
-		                      : caps[i] == 0        ? throttle->control.rate_rows_s / (double)count
-		                                            : shares[i];
-		answer->batch_ms = throttle->controlled ? throttle->control.batch_ms : longest_batch_ms(throttle);
+		double share = caps[i] == 0 ? regulator->control.rate_rows_s / (double)count : shares[i];
+		answer->rate_rows_s = regulator->controlled ? share : INFINITY;
+		answer->batch_ms = regulator->controlled ? regulator->control.batch_ms : longest_batch_ms;
+		answer->resting = regulator->off;
 	}
-}
-
-static void start_counting(struct throttle *throttle) {
-	throttle->worked_us = throttle->rows = throttle->batches = throttle->by_rate = 0;
-}
-
-static void tick(struct throttle *throttle, bool latency, int64_t now_us) {
-	struct control_input input = {.used_rows_s = (double)throttle->rows * 1e6 / (double)throttle->worked_us,
-	                              .duty_bound = throttle->by_rate * 2 < throttle->batches,
-	                              .batch_ms = longest_batch_ms(throttle),
-	                              .latency_watched = latency};
-	for (size_t i = 0; i < throttle->nusers; i++) {
-		const struct throttle_user *user = throttle->users[i];
-		if (user->settings == NULL)
-			continue;
-		const struct throttle_verdict *verdict = &user->answer.verdict;
-		if (verdict->pressure > input.pressure || (verdict->pressure == input.pressure && verdict->latency_binds))
-			input.latency_binds = verdict->latency_binds;
-		input.pressure = fmax(input.pressure, verdict->pressure);
-		if (verdict->growth > input.growth)
-			input.growth = verdict->growth;
-	}
-	control_tick(&throttle->control, &input, now_us);
-	start_counting(throttle);
-}
-
-/* Who begins to work under something that is watched begins slowly. */
-static void set_controlled(struct throttle *throttle, bool controlled) {
-	if (controlled && !throttle->controlled) {
-		control_init(&throttle->control, initial_rate(throttle), longest_batch_ms(throttle));
-		throttle->phases = (struct phases){0};
-		start_counting(throttle);
-	}
-	throttle->controlled = controlled;
-}
-
-static bool all_held(const struct throttle *throttle) {
-	for (size_t i = 0; i < throttle->nusers; i++)
-		if (throttle->users[i]->settings != NULL && !throttle->users[i]->answer.verdict.held)
-			return false;
-	return true;
 }
 
 static void look(struct throttle *throttle) {
 	int64_t now_us = clock_monotonic_us();
-	struct outlook all = {0};
-	bool was_resting = throttle->host.resting;
+	struct outlook outlook = {.all_held = true, .initial_rate_rows_s = INFINITY};
 	for (size_t i = 0; i < throttle->nusers; i++) {
-		if (throttle->users[i]->settings == NULL)
-			continue;
 		struct throttle_user *user = throttle->users[i];
-		struct outlook one = look_at(user, now_us);
-		all.counts |= one.counts;
-		all.latency |= one.latency;
-		all.learning |= one.learning;
+		if (user->settings == NULL)
+			continue;
+		look_at(user, now_us, &outlook);
+		outlook.initial_rate_rows_s = fmin(outlook.initial_rate_rows_s, user->settings->throttle.initial_rate);
+		outlook.batch_ms = fmax(outlook.batch_ms, (double)user->settings->batch.time_ms);
 	}
-	set_controlled(throttle, all.counts);
-	throttle->off = all.learning || (all.latency && phases_off(&throttle->phases, now_us, drand48()));
-	throttle->host.resting = throttle->off || all_held(throttle);
-	if (!was_resting && !throttle->host.resting)
-		throttle->worked_us += now_us - throttle->looked_us;
-	throttle->looked_us = now_us;
-	if (throttle->controlled && throttle->worked_us >= control_tick_us)
-		tick(throttle, all.latency, now_us);
-	share_rate(throttle);
-	for (size_t i = 0; i < throttle->nusers; i++)
-		throttle->users[i]->answer.resting = throttle->off;
+	regulate(&throttle->regulator, &outlook, now_us, drand48());
+	throttle->host.resting = throttle->regulator.resting;
+	share_rate(throttle, outlook.batch_ms);
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *timer, int events) {
@@ -278,12 +190,13 @@ void throttle_leave(struct throttle_user *user) {
 		return;
 	watch(throttle->lag, false);
 	ev_timer_stop(throttle->host.loop, &throttle->look);
-	throttle->controlled = throttle->off = false;
+	throttle->regulator = (struct regulator){.resting = true};
+	throttle->host.resting = true;
 }
 
 const struct throttle_answer *throttle_ask(struct throttle_user *user) {
 	bool was_held = user->answer.verdict.held;
-	look_at(user, clock_monotonic_us());
+	look_at(user, clock_monotonic_us(), NULL);
 	if (user->answer.verdict.held && !was_held)
 		look(user->throttle);
 	return &user->answer;
@@ -299,9 +212,7 @@ void throttle_batch_ended(struct throttle_user *user, int64_t rows, bool by_rate
 	user->in_flight = false;
 	throttle->host.in_flight--;
 	throttle->host.last_end_us = clock_monotonic_us();
-	throttle->rows += rows;
-	throttle->batches++;
-	throttle->by_rate += by_rate;
+	regulator_count(&throttle->regulator, rows, by_rate);
 }
 
 /* ---- from begin to end ------------------------------------------------------------------------------------------- */
@@ -310,7 +221,8 @@ struct throttle *throttle_new(struct ev_loop *loop, const struct engine *engine,
                               const char *daemon_id) {
 	struct throttle *throttle = mem_alloc(sizeof *throttle);
 	*throttle = (struct throttle){
-		.host = {.loop = loop, .engine = engine, .target = target, .daemon_id = mem_dup(daemon_id), .resting = true}};
+		.host = {.loop = loop, .engine = engine, .target = target, .daemon_id = mem_dup(daemon_id), .resting = true},
+		.regulator = {.resting = true}};
 	throttle->lag = probe_lag_new(&throttle->host);
 	ev_timer_init(&throttle->look, on_look, 0., look_every_s);
 	throttle->look.data = throttle;
