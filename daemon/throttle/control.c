@@ -5,7 +5,9 @@
 const int64_t control_tick_us = 5000000;
 
 /* In log space, so that a step is a share of what is there; held in a band around the set point. */
-static const double set_point = 0.6, band_low = 0.5, band_high = 0.7;
+static const double set_point = 0.6, band = 0.1;
+/* Where it is estimated: as near to the limit as so many standard errors allow. */
+static const double errors_from_limit = 2.2, lowest_set_point = 0.5, highest_set_point = 0.8;
 static const double gain = 0.15, grow_most = 0.06, shrink_most = -0.25;
 /* Somebody was hurt: more than a step. */
 static const double over = 1, over_factor = 0.75, far_over = 2.5, far_over_factor = 0.5;
@@ -54,6 +56,11 @@ static bool shorten(struct control *control, const struct control_input *input) 
 	return true;
 }
 
+static double set_point_of(const struct control_input *input) {
+	return input->uncertainty > 0 ? clamp(1 - errors_from_limit * input->uncertainty, lowest_set_point, highest_set_point)
+	                              : set_point;
+}
+
 static void grow(struct control *control, const struct control_input *input) {
 	if (input->growth != GROWTH_FREE || input->used_rows_s < 0)
 		return;
@@ -67,7 +74,7 @@ static void grow(struct control *control, const struct control_input *input) {
 		set_rate(control, control->rate_rows_s * (control->slow_start ? start_factor : 1));
 		return;
 	}
-	double step = fmin(gain * (set_point - input->pressure), grow_most);
+	double step = fmin(gain * (set_point_of(input) - input->pressure), grow_most);
 	if (control->bad_rate > 0 && control->rate_rows_s > near_bad * control->bad_rate)
 		step *= near_bad_factor;
 	set_rate(control, control->rate_rows_s * exp(step));
@@ -80,10 +87,11 @@ static void bound_batch(struct control *control, const struct control_input *inp
 }
 
 static void step(struct control *control, const struct control_input *input) {
-	double p = input->pressure;
+	double p = input->pressure, wanted = set_point_of(input);
 	bool too_much = p > over && control->smooth > over;
-	if (p > over)
+	if (p > over && !control->is_over) /* the first of several: those behind it are cut already */
 		control->bad_rate = rate_at_work(control, input);
+	control->is_over = p > over;
 	if (input->growth == GROWTH_HALVE || p > far_over) {
 		shorten(control, input);
 		shrink(control, input, far_over_factor);
@@ -94,10 +102,10 @@ static void step(struct control *control, const struct control_input *input) {
 		shorten(control, input);
 		shrink(control, input, over_factor);
 		control->rest_ticks = over_rest_ticks;
-	} else if (p > band_high) {
+	} else if (p > wanted + band) {
 		if (!shorten(control, input))
-			shrink(control, input, exp(fmax(gain * (set_point - p), shrink_most)));
-	} else if (p < band_low) {
+			shrink(control, input, exp(fmax(gain * (wanted - p), shrink_most)));
+	} else if (p < wanted - band) {
 		grow(control, input);
 	} else {
 		control->slow_start = false;

@@ -15,6 +15,7 @@ struct control {
 	double batch_ms;    /* what a batch should take at most */
 	bool slow_start;    /* nothing has been felt yet */
 	double smooth;      /* the pressure, smoothed */
+	bool is_over;       /* the pressure was above its limit at the last tick */
 	double bad_rate;    /* the last one at which the pressure was too high, aging; 0: none */
 	int rest_ticks;     /* so many ticks nothing is changed, for what was done to show */
 	int64_t ticked_us;  /* 0: never */
@@ -23,6 +24,7 @@ struct control {
 struct control_input {
 	double pressure;
 	bool latency_binds; /* that pressure is the latency's */
+	double uncertainty; /* its standard error; 0: it is exact */
 	enum throttle_growth growth;
 	double used_rows_s;   /* since the last tick, while work was allowed; < 0: not known, as there was hardly such time */
 	bool duty_bound;      /* it was not the rate that made the jobs wait */

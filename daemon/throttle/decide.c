@@ -2,10 +2,12 @@
 
 #include "common/text.h"
 
+#include <math.h>
 #include <string.h>
 
 /* A held job is released below this share of the limit. */
 static const double release_pressure = 0.8;
+static const double coming_counts_from = 0.25;
 /* Readings that are late, other than lag, whose silence is lag: */
 static const int late_periods = 2; /* not faster; */
 static const int64_t halve_after_us = 15000000, blind_after_us = 30000000;
@@ -22,13 +24,14 @@ static const char *subject(const struct reading *reading) {
 	return reading->nature == READING_LAG && colon != NULL ? colon + 1 : NULL;
 }
 
-static void set_reason(struct throttle_verdict *verdict, const struct reading *reading, const char *text, bool name) {
+static void set_reason(struct throttle_verdict *verdict, const struct reading *reading, const char *text) {
 	const char *who = subject(reading);
+	if (who == NULL && reading->detail[0] != '\0')
+		who = reading->detail;
 	verdict->held = true;
 	set_probe(verdict, reading);
-	text_format(verdict->reason, sizeof verdict->reason, "%s%s%s%s%s%s%s", text, name && who != NULL ? " (" : "",
-	            name && who != NULL ? who : "", name && who != NULL ? ")" : "", reading->detail[0] != '\0' ? " (" : "",
-	            reading->detail, reading->detail[0] != '\0' ? ")" : "");
+	text_format(verdict->reason, sizeof verdict->reason, "%s%s%s%s", text, who != NULL ? " (" : "", who != NULL ? who : "",
+	            who != NULL ? ")" : "");
 }
 
 static void hold_unknown(struct throttle_verdict *verdict, const struct reading *reading, int64_t now_us) {
@@ -54,19 +57,27 @@ static void format_limit(const struct reading *reading, double share, char *out,
 		reading_format(reading->unit, limit, out, size);
 }
 
+/* Of a value that stops. What is to come counts from a quarter of the limit on: below it is jitter. */
+static double stopping_pressure_of(const struct reading *reading, int64_t now_us) {
+	double pressure = reading_pressure(reading, now_us);
+	return pressure >= coming_counts_from ? fmax(pressure, reading->coming / reading->limit) : pressure;
+}
+
 static void hold_high(struct throttle_verdict *verdict, const struct reading *reading, int64_t now_us) {
-	char value[40], limit[40], text[200];
+	char value[40], limit[40], coming[40], text[200];
 	double now = reading_value(reading, now_us);
-	bool over = reading_pressure(reading, now_us) >= 1;
+	bool over = reading_pressure(reading, now_us) >= 1, rising = !over && stopping_pressure_of(reading, now_us) >= 1;
 	verdict->excess = true;
 	reading_format(reading->unit, now, value, sizeof value);
-	format_limit(reading, over ? 1 : release_pressure, limit, sizeof limit);
-	text_format(text, sizeof text, over ? "%s %s %s %s" : "%s %s, %s %s", reading->what, value,
-	            !over                  ? "going on below"
-	            : now > reading->limit ? ">"
-	                                   : "=",
-	            limit);
-	set_reason(verdict, reading, text, true);
+	reading_format(reading->unit, reading->coming, coming, sizeof coming);
+	format_limit(reading, over || rising ? 1 : release_pressure, limit, sizeof limit);
+	if (over)
+		text_format(text, sizeof text, "%s %s %s %s", reading->what, value, now > reading->limit ? ">" : "=", limit);
+	else if (rising)
+		text_format(text, sizeof text, "%s %s and rising, %s to come > %s", reading->what, value, coming, limit);
+	else
+		text_format(text, sizeof text, "%s %s, going on below %s", reading->what, value, limit);
+	set_reason(verdict, reading, text);
 }
 
 /* Lag has its own way to be silent: reading_value. */
@@ -112,9 +123,10 @@ void decide(const struct reading *readings, size_t count, int64_t now_us, struct
 			verdict->growth = growth_by(r, now_us);
 		if (r->nature == READING_LAG && reading_value(r, now_us) > verdict->lag_s)
 			verdict->lag_s = reading_value(r, now_us);
-		if (stops(r) && (stopping == NULL || reading_pressure(r, now_us) > stopping_pressure)) {
+		double stops_at = stopping_pressure_of(r, now_us);
+		if (stops(r) && (stopping == NULL || stops_at > stopping_pressure)) {
 			stopping = r;
-			stopping_pressure = reading_pressure(r, now_us);
+			stopping_pressure = stops_at;
 		}
 		double pressure = reading_control_pressure(r, now_us);
 		if (worst == NULL || pressure > verdict->pressure) {
@@ -125,6 +137,7 @@ void decide(const struct reading *readings, size_t count, int64_t now_us, struct
 	if (worst != NULL) {
 		set_probe(verdict, worst);
 		verdict->latency_binds = worst->nature == READING_LATENCY;
+		verdict->uncertainty = reading_uncertainty(worst);
 	}
 	/* A measured excess says more than "unknown", so it names the reason when there are both. */
 	if (stopping != NULL && stopping_pressure >= 1)

@@ -15,6 +15,7 @@ struct throttle_verdict {
 	bool held;
 	bool excess;        /* for a limit is exceeded, not because nothing is known */
 	double pressure;    /* as the rate is controlled by: 1 = at the limit; 0 when nothing is watched or known */
+	double uncertainty; /* its standard error, in the same unit; 0: it is exact */
 	bool latency_binds; /* it is the latency's: shorter batches help */
 	enum throttle_growth growth;
 	double lag_s;     /* the highest known lag that counts, for the lag guard; 0 when there is none */

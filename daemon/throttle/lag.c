@@ -30,6 +30,11 @@ bool lag_standby_sample(struct lag_standby *standby, int64_t replay_lsn, int64_t
 	return true;
 }
 
+double lag_coming(double lag, double slope) {
+	static const double stands_still = 0.95; /* as good as: by how much more can't be told */
+	return slope > 0 ? lag / (1 - fmin(slope, stands_still)) : lag;
+}
+
 bool lag_counts(const struct throttle_settings *settings, const char *name) {
 	bool names_given = false;
 	for (size_t i = 0; i < settings->nreplicas; i++) {

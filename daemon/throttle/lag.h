@@ -11,6 +11,12 @@
  * delayed by delay_us on purpose, which is no lag. Never negative. */
 double lag_heartbeat_ms(int64_t now_us, int64_t mono_us, int64_t delay_us);
 
+/*
+ * What the lag will come to if we stop now, in the unit of `lag`: a replica whose lag rises by `slope` each second applies 1 -
+ * slope of what comes, and what has come since the last change that it applied has yet to be.
+ */
+double lag_coming(double lag, double slope);
+
 /* What the primary last said of one standby. Zeroed before the first sample and after the standby was away. */
 struct lag_standby {
 	bool seen;

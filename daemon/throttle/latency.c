@@ -7,7 +7,7 @@
 static const double quantile = 0.95;
 static const int64_t second_us = 1000000;
 /* The window, which stretches until there are samples enough. */
-static const int shortest_window = 15, longest_window = 60;
+static const int shortest_window = 15, longest_window = 60, recent_window = 5;
 static const uint64_t enough_samples = 400;
 /* The standard error of P95, as a share of it, is between 1.5 and 2.1 over the root of the samples for what latencies look like.
  */
@@ -67,13 +67,13 @@ void latency_merge(struct latency *latency, const struct histogram *samples, enu
 }
 
 /* The last seconds at work, as many as it takes; phases without work between them don't count. */
-static void window(const struct latency *latency, int64_t now_us, struct histogram *out) {
+static void window(const struct latency *latency, int shortest, int longest, int64_t now_us, struct histogram *out) {
 	int64_t oldest = now_us / second_us - LATENCY_SLICES;
-	for (int i = 0; i < longest_window; i++) {
+	for (int i = 0; i < longest; i++) {
 		const struct latency_slice *slice = &latency->slices[(latency->newest + LATENCY_SLICES - i) % LATENCY_SLICES];
 		if (slice->samples.total == 0 || slice->second < oldest)
 			return;
-		if (i >= shortest_window && out->total >= enough_samples)
+		if (i >= shortest && out->total >= enough_samples)
 			return;
 		histogram_merge(out, &slice->samples);
 	}
@@ -84,7 +84,10 @@ void latency_estimate(const struct latency *latency, int64_t now_us, struct read
 	if (latency->idle.total >= fewest_of_phase)
 		histogram_merge(&samples, &latency->idle);
 	else
-		window(latency, now_us, &samples);
+		window(latency, shortest_window, longest_window, now_us, &samples);
+	struct histogram recent = {0};
+	window(latency, recent_window, recent_window, now_us, &recent);
+	reading->recent = histogram_quantile_us(&recent, quantile) / 1000;
 	reading->value = histogram_quantile_us(&samples, quantile) / 1000;
 	reading->samples = (int64_t)samples.total;
 	reading->error = samples.total > 0 ? error_factor / sqrt((double)samples.total) : 1;

@@ -12,6 +12,8 @@ static const double smoothing = 0.25;
 /* One sample counts at most this many times the average: a checkpoint's stall must not cost us an hour of tiny batches,
  * and a real slow-down shows in the next batches too. */
 static const double sample_most = 4;
+/* What a rate allows is not done in one go: a replica applies a batch in one piece, and lags by it. */
+static const double longest_share_s = 0.2;
 static const double rate_window_us = 10e6;
 
 static double clamp(double value, double low, double high) {
@@ -37,7 +39,7 @@ void pace_allow(struct pace *pace, double rows_s, double batch_ms) {
 int64_t pace_rows(const struct pace *pace, const struct job_settings *settings, int64_t row_bytes) {
 	if (!settings->batch.adaptive)
 		return settings->batch.rows;
-	int64_t rows = llround(clamp_rows(pace->rows, settings));
+	int64_t rows = llround(clamp_rows(fmin(pace->rows, pace->allowed_rows_s * longest_share_s), settings));
 	/* Bytes are a promise about memory and WAL, so they win over min_rows; but a batch has at least one row. */
 	if (row_bytes > 0 && settings->batch.max_bytes > 0 && rows > settings->batch.max_bytes / row_bytes)
 		rows = settings->batch.max_bytes / row_bytes;

@@ -51,10 +51,19 @@ double reading_pressure(const struct reading *reading, int64_t now_us) {
 double reading_control_pressure(const struct reading *reading, int64_t now_us) {
 	double value = reading_value(reading, now_us) + reading->trend;
 	double pressure = pressure_of(reading, value);
+	/* What is over already must not be answered again and again as long as it is in the window. */
+	if (pressure >= 1 && reading->recent > 0) {
+		double recent = pressure_of(reading, reading->recent);
+		pressure = recent < 1 ? fmax(recent, unsure_pressure) : fmin(pressure, recent);
+	}
 	if (reading->sure)
 		return pressure;
 	double surely = pressure_of(reading, value * (1 - errors_below * reading->error));
 	return surely >= 1 ? surely : fmin(pressure, unsure_pressure);
+}
+
+double reading_uncertainty(const struct reading *reading) {
+	return reading->limit > reading->ok ? reading->error * reading->value / (reading->limit - reading->ok) : 0;
 }
 
 void reading_format(enum reading_unit unit, double value, char *out, size_t size) {

@@ -30,7 +30,9 @@ struct reading {
 	enum reading_unit unit;
 	enum reading_state state;
 	double value;      /* as measured, in `unit` */
+	double recent;     /* of an estimate: the same over the last seconds alone; 0: not known */
 	double trend;      /* what is to come on top of it soon, in `unit`; never negative */
+	double coming;     /* what it will be even if we stop now, in `unit`; 0: not more */
 	double error;      /* of the value: its standard error as a share of it; 0: exact */
 	bool sure;         /* enough samples to go faster by it; always so for what is no estimate */
 	double ok, limit;  /* pressure is 0 at `ok` and 1 at `limit`, both in `unit`; limit 0: none, it is only shown */
@@ -58,6 +60,8 @@ double reading_value(const struct reading *reading, int64_t now_us);
 double reading_pressure(const struct reading *reading, int64_t now_us);
 /* The same with the trend, and for an estimate of few samples only as far as it is sure: what the rate is controlled by. */
 double reading_control_pressure(const struct reading *reading, int64_t now_us);
+/* The standard error of that pressure; 0: it is exact. */
+double reading_uncertainty(const struct reading *reading);
 /* How late the next value is, in µs; 0 when it isn't. */
 int64_t reading_overdue_us(const struct reading *reading, int64_t now_us);
 /* "3.2 s", "12 MB". */

@@ -10,9 +10,11 @@ void outlook_add(struct outlook *outlook, const struct readings *readings, const
 		outlook->learning |= r->counts && r->learning;
 	}
 	outlook->all_held &= verdict->held;
-	if (verdict->pressure > outlook->pressure || (verdict->pressure == outlook->pressure && verdict->latency_binds))
+	if (verdict->pressure > outlook->pressure || (verdict->pressure == outlook->pressure && verdict->latency_binds)) {
+		outlook->pressure = verdict->pressure;
 		outlook->latency_binds = verdict->latency_binds;
-	outlook->pressure = fmax(outlook->pressure, verdict->pressure);
+		outlook->uncertainty = verdict->uncertainty;
+	}
 	if (verdict->growth > outlook->growth)
 		outlook->growth = verdict->growth;
 }
@@ -34,6 +36,7 @@ static void set_controlled(struct regulator *regulator, const struct outlook *ou
 static void step(struct regulator *regulator, const struct outlook *outlook, int64_t now_us) {
 	struct control_input input = {.pressure = outlook->pressure,
 	                              .latency_binds = outlook->latency_binds,
+	                              .uncertainty = outlook->uncertainty,
 	                              .growth = outlook->growth,
 	                              .used_rows_s = (double)regulator->rows * 1e6 / (double)regulator->worked_us,
 	                              .duty_bound = regulator->by_rate * 2 < regulator->batches,

@@ -25,6 +25,7 @@ struct outlook {
 	bool all_held;
 	double pressure; /* the highest of them */
 	bool latency_binds;
+	double uncertainty; /* of that one */
 	enum throttle_growth growth;
 	double initial_rate_rows_s, batch_ms; /* the least, the longest of their settings */
 };

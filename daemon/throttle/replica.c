@@ -21,6 +21,9 @@ static const int64_t denied_pause_us = 5000000;
 static const int64_t arrival_silence_us = 5000000;
 /* A lag that rises is met where it will be by then. */
 static const double ahead_s = 8;
+static const int64_t trend_us = 7000000;
+/* And what has been written before we stop has to be applied, too. */
+static const int64_t coming_us = 1000000;
 
 struct replica {
 	const struct probe_host *host;
@@ -64,7 +67,8 @@ static void set_known(struct replica *replica, double lag_ms, int64_t now_us) {
 	reading->why[0] = '\0';
 	reading->value = lag_ms / 1000;
 	trend_add(&replica->trend, reading->value, now_us);
-	reading->trend = ahead_s * fmax(0, trend_slope(&replica->trend));
+	reading->trend = ahead_s * fmax(0, trend_slope(&replica->trend, trend_us));
+	reading->coming = lag_coming(reading->value, trend_slope(&replica->trend, coming_us));
 	reading->at_us = now_us;
 	reading->samples++;
 	reading->good++;

@@ -17,7 +17,7 @@ struct trend {
 
 /* Values that come closer together than a fraction of a second count as one, the last. */
 void trend_add(struct trend *trend, double value, int64_t at_us);
-/* Units per second; 0 before the values span five seconds. */
-double trend_slope(const struct trend *trend);
+/* Units per second over the last span_us; 0 before the values span most of that. */
+double trend_slope(const struct trend *trend, int64_t span_us);
 
 #endif

@@ -4,29 +4,7 @@
  */
 #include "daemon/throttle/jump.h"
 #include "daemon/throttle/pace.h"
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/random.h>
-
-static uint64_t random_state;
-
-static uint64_t random_next(void) { /* splitmix64 */
-	uint64_t z = random_state += 0x9e3779b97f4a7c15u;
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
-static double random_between(double low, double high) {
-	return low + (high - low) * (double)(random_next() >> 11) / 9007199254740992.0;
-}
-
-/* Uniform in the logarithm: 1 µs a row is as likely as 1 ms. */
-static double random_scale(double low, double high) {
-	return exp(random_between(log(low), log(high)));
-}
+#include "tests/sim/random.h"
 
 struct plant {
 	double fixed_ms, row_ms, noise;
@@ -48,18 +26,6 @@ static struct job_settings random_settings(void) {
 	s.batch.max_duty = random_between(0.01, 1);
 	return s;
 }
-
-static uint64_t seed;
-
-#define CHECK(condition, ...)                                                                                                    \
-	do {                                                                                                                         \
-		if (!(condition)) {                                                                                                      \
-			fprintf(stderr, "SEED=%llu %s:%d: %s: ", (unsigned long long)seed, __FILE__, __LINE__, #condition);                  \
-			fprintf(stderr, __VA_ARGS__);                                                                                        \
-			fputc('\n', stderr);                                                                                                 \
-			exit(1);                                                                                                             \
-		}                                                                                                                        \
-	} while (0)
 
 static void check_bounds(const struct pace *p, const struct job_settings *s, int64_t row_bytes) {
 	int64_t rows = pace_rows(p, s, row_bytes);
@@ -213,14 +179,9 @@ static void simulate_jump(void) {
 }
 
 int main(void) {
-	const char *given = getenv("SEED"), *runs_given = getenv("RUNS");
-	if (given != NULL)
-		seed = strtoull(given, NULL, 0);
-	else if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-		return 1;
-	long runs = runs_given != NULL ? strtol(runs_given, NULL, 10) : 5000;
+	random_begin();
+	long runs = random_runs(5000);
 	printf("sim_pace SEED=%llu runs=%ld\n", (unsigned long long)seed, runs);
-	random_state = seed;
 	for (long i = 0; i < runs; i++) {
 		simulate_chaos();
 		simulate_steady();

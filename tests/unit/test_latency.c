@@ -172,14 +172,14 @@ static void trend_is_seen_through_jitter(void **state) {
 	struct trend t = {0};
 	for (int i = 0; i < 40; i++)
 		trend_add(&t, 0.1, now_us + i * 100000); /* four seconds: too short to tell */
-	assert_float_equal(trend_slope(&t), 0, 0);
+	assert_float_equal(trend_slope(&t, 7 * second_us), 0, 0);
 	t = (struct trend){0};
 	for (int i = 0; i < 200; i++)
 		trend_add(&t, 0.5 * i / 10. + (i % 2 ? 0.05 : -0.05), now_us + i * 100000);
-	assert_float_equal(trend_slope(&t), 0.5, 0.02);
+	assert_float_equal(trend_slope(&t, 7 * second_us), 0.5, 0.02);
 	for (int i = 0; i < 200; i++)
 		trend_add(&t, 3 + (i % 2 ? 0.05 : -0.05), now_us + (200 + i) * 100000);
-	assert_float_equal(trend_slope(&t), 0, 0.02);
+	assert_float_equal(trend_slope(&t, 7 * second_us), 0, 0.02);
 }
 
 int main(void) {
