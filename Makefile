@@ -10,7 +10,7 @@ DESTDIR ?=
 PKG_CONFIG ?= pkg-config
 
 LIBS_COMMON := jansson libconfig libcrypto libprotobuf-c
-LIBS_DAEMON := libpq libmariadb libsystemd
+LIBS_DAEMON := libpq libmariadb libsystemd glib-2.0
 CPPFLAGS += -I. -D_GNU_SOURCE $(if $(FAILPOINTS),-DBACKFILLD_FAILPOINTS=1)
 CFLAGS ?= -O2 -g
 WERROR ?= -Werror
@@ -52,7 +52,8 @@ COMMON_SRC := \
 	common/sqlcheck_postgres_where.c \
 	common/sqllex_mysql.c \
 	common/strbuf.c \
-	common/text.c
+	common/text.c \
+	common/windows.c
 
 DAEMON_SRC := \
 	daemon/base/clock.c \
@@ -60,6 +61,7 @@ DAEMON_SRC := \
 	daemon/base/failpoint.c \
 	daemon/base/log.c \
 	daemon/base/notify.c \
+	daemon/base/zone.c \
 	daemon/daemon.c \
 	daemon/engine/connecting.c \
 	daemon/engine/dialect_mysql.c \

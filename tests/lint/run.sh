@@ -23,10 +23,12 @@ files '*.c' '*.h' && c_files=("${found[@]}")
 files 'common/*.c' 'daemon/*.c' 'ctl/*.c' && sources=("${found[@]}")
 files '*.sh' .ci/run && shell_files=("${found[@]}")
 
+read -ra glib < <(pkg-config --cflags-only-I glib-2.0)
+
 # shellcheck disable=SC2317  # called through check
 tidy_all() {
 	printf '%s\n' "${sources[@]}" | xargs -P 2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- -std=c17 -D_GNU_SOURCE -I. \
-		-I/usr/include/postgresql -I/usr/include/mariadb
+		-I/usr/include/postgresql -I/usr/include/mariadb "${glib[@]}"
 }
 
 check 'format (clang-format)' clang-format --dry-run -Werror "${c_files[@]}"
