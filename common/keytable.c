@@ -103,7 +103,8 @@ void keytable_canonical(const struct key *keys, const void *base, struct strbuf 
 			memcpy(&said, (const char *)base + key->said_offset, sizeof said);
 		autofree char *text = key_value_format(key, &value);
 		/* With its length: no text can pass for another key's. */
-		bool silent = (key->flags & KEY_NEWER) != 0 && text != NULL && strcmp(text, key->fallback) == 0;
+		const char *fallback = key->fallback != NULL ? key->fallback : "";
+		bool silent = (key->flags & KEY_NEWER) != 0 && text != NULL && strcmp(text, fallback) == 0;
 		if (said && !silent && text != NULL)
 			strbuf_printf(out, "%s=%zu:%s\n", key->name, strlen(text), text);
 	}
@@ -289,7 +290,9 @@ bool keytable_set(const struct key *keys, const char *name, const char *value, v
 	}
 	if ((key->flags & KEY_LIVE) == 0) {
 		error_set(err, ERROR_USAGE, "%s: can't be changed once the job is submitted", name);
-		return error_hint(err, "cancel the job and submit another with a new id; batch.*, throttle.* and guards.* can be set");
+		return error_hint(
+			err,
+			"cancel the job and submit another with a new id; batch.*, throttle.*, guards.*, windows and timezone can be set");
 	}
 	struct key_value v;
 	if (!key_value_from_text(key, value, &v, err))

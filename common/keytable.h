@@ -34,7 +34,8 @@ enum key_flag {
 	KEY_UNSTORED = 8,  /* has no field */
 	KEY_SET_ONLY = 16, /* not in a file: `set` alone changes it */
 	KEY_SECRET = 32,   /* the value never stands in a message */
-	KEY_NEWER = 64,    /* came later than stored sums: at its default it is not in the canonical text */
+	KEY_NEWER = 64,    /* came later than stored sums: at its default (none: "") it is not in the canonical text */
+	KEY_COMMAS = 128,  /* KEY_STRINGS that may have commas: each is quoted for `set`, or its text is one string */
 };
 
 struct keytable_document;
@@ -53,6 +54,8 @@ struct key {
 	const char *pattern;        /* POSIX extended, for a string and each of strings */
 	const char *wanted;         /* what `pattern` asks for, in words; KEY_CUSTOM: its type for the reference */
 	unsigned scope;             /* free for the owner of the table */
+	/* What `pattern` can't say of a string, and of each of strings; NULL: nothing. The message says what is wrong with it. */
+	bool (*check)(const char *text, struct error *err);
 	/* KEY_CUSTOM: fails with keytable_fail. */
 	bool (*load)(const struct keytable_document *document, const struct key *key, config_setting_t *setting, void *base,
 	             struct error *err);

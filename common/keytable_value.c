@@ -25,7 +25,8 @@ static bool fail_type(const struct key *key, const char *got, struct error *err)
 	if (key->type == KEY_SIZE)
 		return error_hint(err, "a whole number with kB, MB or GB, in a file with quotes: \"64MB\"");
 	if (key->type == KEY_STRINGS)
-		return error_hint(err, "in a file [ \"a\", \"b\" ], for `set` a,b");
+		return error_hint(err, "in a file [ \"a\", \"b\" ], for `set` %s",
+		                  (key->flags & KEY_COMMAS) != 0 ? "[\"a\",\"b\"]" : "a,b");
 	if (key->type == KEY_STRING || key->type == KEY_CHOICE)
 		return error_hint(err, "put it into double quotes");
 	return false;
@@ -89,10 +90,9 @@ static bool check_string(const struct key *key, const char *text, struct error *
 		return error_set(err, ERROR_DATA, "must not be empty");
 	if (!is_list && is_bounded(key) && (double)length > key->max)
 		return error_set(err, ERROR_DATA, "%zu bytes are too long: at most %.0f are allowed", length, key->max);
-	if (key->pattern == NULL || matches(key->pattern, text))
-		return true;
-	error_set(err, ERROR_DATA, "\"%.80s\" is not %s", shown, key->wanted);
-	return false;
+	if (key->pattern != NULL && !matches(key->pattern, text))
+		return error_set(err, ERROR_DATA, "\"%.80s\" is not %s", shown, key->wanted);
+	return key->check == NULL || key->check(text, err);
 }
 
 static bool check_count(const struct key *key, const struct key_value *value, struct error *err) {
@@ -187,18 +187,23 @@ bool key_value_from_setting(const struct key *key, const config_setting_t *setti
 	return false;
 }
 
-/* "a,b", also with the brackets and quotes that a file has. */
+/* a,b or "a","b", also with the brackets that a file has. */
 static bool strings_from_text(const struct key *key, const char *text, struct key_value *value, struct error *err) {
-	static const char around[] = " \t[]()\"";
-	while (*text != '\0') {
-		text += strspn(text, around);
-		size_t length = strcspn(text, ",");
-		size_t kept = length;
-		while (kept > 0 && strchr(around, text[kept - 1]) != NULL)
+	static const char around[] = " \t[]()";
+	bool is_one = (key->flags & KEY_COMMAS) != 0 && strchr(text, '"') == NULL;
+	while (*(text += strspn(text, " \t[](),")) != '\0') {
+		bool is_quoted = *text == '"';
+		text += is_quoted;
+		size_t length = strcspn(text, is_quoted ? "\"" : is_one ? "" : ","), kept = length;
+		while (!is_quoted && kept > 0 && strchr(around, text[kept - 1]) != NULL)
 			kept--;
-		if (kept > 0)
-			add_string(value, text, kept);
-		text += length + (text[length] == ',');
+		add_string(value, text, kept);
+		if (is_quoted && text[length] == '\0')
+			return fail_type(key, "this text", err);
+		text += length + is_quoted;
+		text += strspn(text, around);
+		if (*text != ',' && *text != '\0')
+			return fail_type(key, "this text", err);
 	}
 	for (size_t i = 0; i < value->nstrings; i++)
 		if (!check_string(key, value->strings[i], err))
@@ -255,8 +260,9 @@ char *key_value_format(const struct key *key, const struct key_value *value) {
 		return mem_dup(key->choices[value->integer]);
 	case KEY_STRINGS: {
 		autostrbuf list = {0};
+		const char *quote = (key->flags & KEY_COMMAS) != 0 ? "\"" : "";
 		for (size_t i = 0; i < value->nstrings; i++)
-			strbuf_printf(&list, "%s%s", i == 0 ? "" : ",", value->strings[i]);
+			strbuf_printf(&list, "%s%s%s%s", i == 0 ? "" : ",", quote, value->strings[i], quote);
 		return strbuf_take(&list);
 	}
 	default:

@@ -346,6 +346,9 @@ static void set_changes_live_keys(void **state) {
 	assert_true(keytable_set(keys, "words", "[ \"a\", \"b\" ]", &s, &err) && s.nwords == 2);
 	assert_string_equal(s.words[0], "a");
 	assert_string_equal(s.words[1], "b");
+	assert_true(keytable_set(keys, "words", "[\"c\",d,\"e\"]", &s, &err) && s.nwords == 3);
+	assert_string_equal(s.words[1], "d");
+	assert_string_equal(s.words[2], "e");
 	assert_true(keytable_set(keys, "words", "q", &s, &err) && s.nwords == 1);
 	assert_true(keytable_set(keys, "words", "", &s, &err) && s.nwords == 0);
 	assert_true(keytable_set(keys, "hidden", "false", &s, &err) && !s.hidden);
@@ -369,6 +372,9 @@ static void set_refuses_and_leaves_all_as_it_was(void **state) {
 		{"time", "5", "time: a duration is wanted, not this text"},
 		{"color", "blue", "color: \"blue\" is none of its values"},
 		{"words", "a,B", "words: \"B\" is not a word"},
+		{"words", "\"a,b\"", "words: \"a,b\" is not a word"},
+		{"words", "\"a\" b", "words: a list of strings is wanted, not this text"},
+		{"words", "a,\"b", "words: a list of strings is wanted, not this text"},
 		{"words", "a,b,c,d", "words: 4 strings: 0 to 3 are allowed"},
 		{"later.number", "3", "later.number: not built yet; leave it out or set it to 0"},
 		{"fixed", "3", "fixed: can't be changed once the job is submitted"},
