@@ -104,6 +104,7 @@ DAEMON_SRC := \
 	daemon/job/job_plan.c \
 	daemon/job/job_seen.c \
 	daemon/job/job_state.c \
+	daemon/job/job_window.c \
 	daemon/job/plan.c \
 	daemon/job/plan_check.c \
 	daemon/job/preflight.c \

@@ -164,6 +164,8 @@ static bool fill_sha256(struct jobfile *job, struct error *err) {
 /* ---- Parsing ---- */
 
 static bool load(const struct keytable_document *d, struct jobfile *job, struct error *err) {
+	const config_setting_t *zone = keytable_setting(d, NULL, "timezone");
+	job->timezone_line = zone != NULL ? config_setting_source_line(zone) : 1;
 	return keytable_load(d, NULL, jobfile_keys, job, err) && check_scope(d, job, err) && check_required(d, job, err) &&
 	       check_no_twins(d, "key", job->key, job->nkey, err) &&
 	       check_no_twins(d, "conflict_key", job->conflict_key, job->nconflict_key, err) && check_settings(d, job, err) &&
@@ -191,12 +193,16 @@ static struct job_settings settings_copy(const struct job_settings *settings) {
 	struct job_settings copy = *settings;
 	copy.throttle.replicas = mem_copy_strings(settings->throttle.replicas, settings->throttle.nreplicas);
 	copy.throttle.latency_queries = mem_copy_strings(settings->throttle.latency_queries, settings->throttle.nlatency_queries);
+	copy.windows = mem_copy_strings(settings->windows, settings->nwindows);
+	copy.timezone = mem_dup(settings->timezone);
 	return copy;
 }
 
 static void settings_clear(struct job_settings *settings) {
 	mem_free_strings(settings->throttle.replicas, settings->throttle.nreplicas);
 	mem_free_strings(settings->throttle.latency_queries, settings->throttle.nlatency_queries);
+	mem_free_strings(settings->windows, settings->nwindows);
+	free(settings->timezone);
 }
 
 bool jobfile_set_many(struct jobfile *job, const struct jobfile_setting *settings, size_t count, struct error *err) {

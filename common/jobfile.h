@@ -40,6 +40,9 @@ struct job_settings {
 	struct guard_settings guards;
 	bool follow;
 	bool wait_for_writers; /* default true; not a job file key, only `set` changes it */
+	char **windows;        /* of common/windows.h; none: always */
+	size_t nwindows;
+	char *timezone; /* theirs: a name of tzdata's, of which only the daemon knows whether there is one; "": that of its host */
 };
 
 struct jobfile {
@@ -73,6 +76,8 @@ struct jobfile {
 	bool old_values_null; /* not said, found out: `where` fixes every column of `set` at NULL */
 	bool allow_triggers, allow_cascades, allow_no_index, allow_delete;
 	struct job_settings settings;
+
+	unsigned timezone_line; /* where the file says it, else 1 */
 
 	char sha256[65]; /* of the parsed content: comments and spacing don't count */
 };

@@ -4,6 +4,7 @@
 #include "common/jobfile.h"
 #include "common/limit_keys.h"
 #include "common/mem.h"
+#include "common/windows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,11 @@ static bool load_assignments(const struct keytable_document *document, const str
 				return keytable_fail(document, one, key->name, err, "column %s stands twice", list[i].column);
 	}
 	return true;
+}
+
+static bool check_window(const char *text, struct error *err) {
+	struct windows windows = {0};
+	return windows_add(&windows, text, err);
 }
 
 const struct key assignment_keys[] = {
@@ -274,13 +280,27 @@ const struct key jobfile_keys[] = {
          "changed twice."},
 	{.name = "windows",
      .type = KEY_STRINGS,
-     .flags = KEY_LIVE | KEY_LATER | KEY_UNSTORED,
+     .flags = KEY_LIVE | KEY_NEWER | KEY_COMMAS,
+     FIELD(settings.windows),
+     .count_offset = offsetof(struct jobfile, settings.nwindows),
      .max = 64,
-     .pattern = "^(((Mon|Tue|Wed|Thu|Fri|Sat|Sun)([-,](Mon|Tue|Wed|Thu|Fri|Sat|Sun))*)?( |$))?"
-                "(([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00))?$",
+     .check = check_window,
      .wanted = "days, times or both, as \"Mon-Fri 22:00-06:00\" or \"Sat,Sun\"",
-     .doc = "When the job may work; held outside."},
-	LATER("timezone", KEY_STRING, "", "Of `windows`, as Europe/Berlin."),
+     .doc =
+         "When batches may start, by the clock on the wall; outside, the job is held. Without days: every day. Times that end "
+         "before they begin run past midnight and belong to the day on which they begin. An hour that the clock skips in spring "
+         "isn't there, one that it repeats in autumn is there twice. None said: always. "
+         "For `set`: `windows=[\"Mon,Wed 22:00-06:00\",\"Sat\"]`, `windows=[]`."},
+	{.name = "timezone",
+     .type = KEY_STRING,
+     .flags = KEY_LIVE | KEY_NEWER,
+     FIELD(settings.timezone),
+     .max = 64,
+     .pattern = "^([A-Z][A-Za-z_-]*(/[A-Za-z0-9_+-]+)*)?$",
+     .wanted = "a time zone's name, as Europe/Berlin",
+     .fallback = "",
+     .doc = "Of `windows`. Left out: that of the daemon's host, which another daemon may not share. Whether the host knows it is "
+            "seen at `submit`, not by `validate`."},
 	{.name = "canary.rows",
      .type = KEY_INT,
      .flags = KEY_LATER | KEY_UNSTORED,

@@ -215,6 +215,21 @@ static void add_throttle(const json_t *job, struct strbuf *out) {
 	}
 }
 
+/* Only the owner knows them. */
+static void add_windows(const json_t *job, struct strbuf *out) {
+	const json_t *windows = json_object_get(job, "windows"), *window = NULL;
+	const char *zone = string_or(job, "timezone", "");
+	autostrbuf text = {0};
+	size_t i = 0;
+	json_array_foreach(windows, i, window) {
+		strbuf_printf(&text, "%s%s", i == 0 ? "" : "; ", json_string_value(window));
+	}
+	if (i == 0)
+		return;
+	strbuf_printf(&text, " (%s)", zone[0] != '\0' ? zone : "the daemon's local time");
+	add_line(out, "Windows", text.data);
+}
+
 static void add_people_and_times(const json_t *job, struct strbuf *out) {
 	autofree char *table =
 		mem_printf("%s on %s, %s", string_or(job, "table", "?"), string_or(job, "target", "?"), string_or(job, "kind", "?"));
@@ -274,6 +289,7 @@ void view_job(const struct view *view, const json_t *job, struct strbuf *out) {
 	add_progress(job, out);
 	add_batches(job, out);
 	add_throttle(job, out);
+	add_windows(job, out);
 	add_people_and_times(job, out);
 	add_segments(view, job, out);
 }

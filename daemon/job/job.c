@@ -250,8 +250,13 @@ static bool guard_tripped(struct job *job) {
 /* May a batch start now? Otherwise says why, and looks again later. */
 static bool allowed(struct job *job) {
 	if (stop_file_present(target_host(job->target)->stop_file, NULL)) {
+		throttle_stand_by(job->user);
 		job_hold(job, "stop", "emergency stop");
 		job_look_in_ms(job, LOOK_AGAIN_MS);
+		return false;
+	}
+	if (!job_window_open(job)) {
+		throttle_stand_by(job->user);
 		return false;
 	}
 	job->answer = *throttle_ask(job->user);

@@ -1,7 +1,7 @@
 /*
  * job_internal.h: what job.c (what a job does next), job_batch.c (its batches, and what follows from how they end), job_plan.c
- * (whether the server still reads no more than a batch) and job_seen.c (what is known and told of it: time, holds, signs of life)
- * share.
+ * (whether the server still reads no more than a batch), job_window.c (its time windows) and job_seen.c (what is known and told
+ * of it: time, holds, signs of life) share.
  */
 #ifndef BACKFILLD_JOB_INTERNAL_H
 #define BACKFILLD_JOB_INTERNAL_H
@@ -19,6 +19,13 @@
 enum { JOB_TRIES_BEFORE_HOLD = 5 }; /* of one batch that meets locks, before we say who holds them */
 
 struct job_check;
+
+/* Whether its time windows are open, by the settings of that claim, from then until then by the wall clock. */
+struct job_window {
+	int64_t epoch, from_us, until_us;
+	bool open;
+	char reason[200]; /* of the hold, if they aren't */
+};
 
 struct job {
 	struct target *target;
@@ -59,7 +66,8 @@ struct job {
 	int64_t batch_rows;            /* what batch.rows said when the pace began there */
 	struct throttle_user *user;    /* of the target's throttle */
 	struct throttle_answer answer; /* what that said last */
-	char hold[400];                /* why we wait by ourselves; "" when we don't */
+	struct job_window window;
+	char hold[400]; /* why we wait by ourselves; "" when we don't */
 	char hold_probe[80];
 	int64_t held_since_us;
 	bool hold_told;
@@ -96,6 +104,8 @@ int64_t job_batch_rows(const struct job *job, const struct segment *segment);
 bool job_plan_due(const struct job *job, const struct segment *segment);
 /* Asks for it: the job goes on, or pauses. Takes the slot over that the caller has (target.h). */
 void job_check_plan(struct job *job, const struct segment *segment);
+/* Is it inside its time windows? Otherwise holds it, and looks again when they open. */
+bool job_window_open(struct job *job);
 /* Until when there is no batch: as long behind the last one as the settings say. */
 void job_rest(struct job *job);
 /* Tells the throttle what the claim has found: settings, and what to time where those name no queries. */

@@ -203,4 +203,9 @@ void job_add_live(const struct job *job, json_t *o) {
 	                                                                     : NULL,
 	                              "pressure", job->answer.verdict.pressure));
 	json_object_set_new(o, "workers", json_integer(settings->workers));
+	json_t *windows = json_array();
+	for (size_t i = 0; i < settings->nwindows; i++)
+		json_array_append_new(windows, json_string(settings->windows[i]));
+	json_object_set_new(o, "windows", windows);
+	json_object_set_new(o, "timezone", json_string(settings->timezone));
 }

@@ -1,6 +1,7 @@
 #include "common/mem.h"
 #include "common/sqlcheck.h"
 #include "daemon/base/log.h"
+#include "daemon/base/zone.h"
 #include "daemon/engine/transaction.h"
 #include "daemon/job/change.h"
 #include "daemon/job/claim.h"
@@ -11,6 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Only this host can tell: neither `validate`, which may run on another one, nor the reading of a stored job. */
+static bool check_zone(const struct jobfile *job, struct error *err) {
+	if (job->settings.nwindows == 0 && job->settings.timezone[0] == '\0')
+		return true;
+	struct zone *zone = zone_new(job->settings.timezone, err);
+	zone_free(zone);
+	return zone != NULL || error_prefix(err, "timezone");
+}
 
 /* --- submit --- */
 
@@ -208,12 +218,15 @@ static bool check_offline(struct submission *s, struct error *err) {
 	const char *text = call_string(s->call, "text"), *name = call_string(s->call, "name");
 	if (text == NULL)
 		return error_set(err, ERROR_USAGE, "job.submit needs the parameter \"text\", the job file's content");
-	if (!jobfile_parse(text, name != NULL ? name : "job file", &s->job, err))
+	if (name == NULL)
+		name = "job file";
+	if (!jobfile_parse(text, name, &s->job, err))
 		return false;
+	if (!check_zone(s->job, err))
+		return error_prefix(err, "%s:%u", name, s->job->timezone_line);
 	s->target = scheduler_find_target(s->commands->scheduler, s->job->target);
 	if (s->target == NULL) {
-		error_set(err, ERROR_DATA, "%s: target \"%s\" is not in the daemon's configuration", name != NULL ? name : "job file",
-		          s->job->target);
+		error_set(err, ERROR_DATA, "%s: target \"%s\" is not in the daemon's configuration", name, s->job->target);
 		return error_hint(err, "`backfillctl targets` lists them");
 	}
 	if (!sqlcheck_job(target_dialect(s->target)->grammar, s->job, err))
@@ -289,7 +302,7 @@ static bool add_wanted(const struct setting *s, json_t *stored, struct error *er
 static bool check_settings(const struct setting *s, const char *definition, const json_t *stored, struct error *err) {
 	struct jobfile *job = NULL;
 	const struct config_target *config = target_config(s->target);
-	bool ok = jobfile_parse(definition, s->id, &job, err) && claim_apply_settings(job, stored, err) &&
+	bool ok = jobfile_parse(definition, s->id, &job, err) && claim_apply_settings(job, stored, err) && check_zone(job, err) &&
 	          jobfile_check_limits(job, &config->throttle, &config->guards, err);
 	jobfile_free(job);
 	return ok;

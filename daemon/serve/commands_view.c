@@ -31,6 +31,8 @@ void commands_complete_job(struct commands *commands, json_t *o) {
 	set_default(o, "batch", json_pack("{s:n, s:n, s:n}", "rows", "ms", "delay_ms"));
 	set_default(o, "throttle", json_pack("{s:b, s:n, s:n, s:n}", "held", 0, "reason", "probe", "pressure"));
 	set_default(o, "workers", json_integer(1));
+	set_default(o, "windows", json_null());
+	set_default(o, "timezone", json_null());
 }
 
 /* --- list --- */

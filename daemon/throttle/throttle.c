@@ -18,6 +18,7 @@ struct throttle_user {
 	struct probe *canary;                /* shared; NULL: none */
 	struct throttle_answer answer;
 	bool in_flight;
+	bool stands_by;
 };
 
 struct shared_canary {
@@ -68,7 +69,7 @@ static void share_rate(struct throttle *throttle, double longest_batch_ms) {
 	autofree double *caps = mem_alloc((count + 1) * sizeof *caps), *shares = mem_alloc((count + 1) * sizeof *shares);
 	for (size_t i = 0; i < count; i++) {
 		const struct throttle_user *user = throttle->users[i];
-		bool works = user->settings != NULL && !user->answer.verdict.held;
+		bool works = user->settings != NULL && !user->stands_by && !user->answer.verdict.held;
 		caps[i] = !works ? 0 : user->settings->batch.max_rate > 0 ? user->settings->batch.max_rate : -1;
 	}
 	control_share(regulator->control.rate_rows_s, caps, shares, (int)count);
@@ -89,7 +90,7 @@ static void look(struct throttle *throttle) {
 		struct throttle_user *user = throttle->users[i];
 		if (user->settings == NULL)
 			continue;
-		look_at(user, now_us, &outlook);
+		look_at(user, now_us, user->stands_by ? NULL : &outlook);
 		outlook.initial_rate_rows_s = fmin(outlook.initial_rate_rows_s, user->settings->throttle.initial_rate);
 		outlook.batch_ms = fmax(outlook.batch_ms, (double)user->settings->batch.time_ms);
 	}
@@ -195,11 +196,16 @@ void throttle_leave(struct throttle_user *user) {
 }
 
 const struct throttle_answer *throttle_ask(struct throttle_user *user) {
-	bool was_held = user->answer.verdict.held;
+	bool was_held = user->answer.verdict.held || user->stands_by;
+	user->stands_by = false;
 	look_at(user, clock_monotonic_us(), NULL);
-	if (user->answer.verdict.held && !was_held)
+	if (user->answer.verdict.held != was_held) /* one more works, or one less */
 		look(user->throttle);
 	return &user->answer;
+}
+
+void throttle_stand_by(struct throttle_user *user) {
+	user->stands_by = true;
 }
 
 void throttle_batch_started(struct throttle_user *user) {

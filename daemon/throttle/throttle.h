@@ -44,6 +44,8 @@ struct throttle_answer {
 };
 /* What holds now for a job that has settings. Valid until the next call. */
 const struct throttle_answer *throttle_ask(struct throttle_user *user);
+/* It does not work for now, for a reason of its own: until it asks again. */
+void throttle_stand_by(struct throttle_user *user);
 /* A batch of its has started; has ended, with so many rows. `by_rate`: the rate is what it will rest for behind it. */
 void throttle_batch_started(struct throttle_user *user);
 void throttle_batch_ended(struct throttle_user *user, int64_t rows, bool by_rate);

@@ -12,7 +12,7 @@ from waiting import holds_for, wait_for
 
 JOB_KEYS = {
     "id", "target", "table", "kind", "state", "phase", "round", "reason", "rows", "batches", "progress", "rate_rows_s", "eta_s", "batch",
-    "throttle", "segments", "workers", "owner", "epoch", "submitted_by", "submitted_at", "started_at", "finished_at", "seconds",
+    "throttle", "segments", "workers", "windows", "timezone", "owner", "epoch", "submitted_by", "submitted_at", "started_at", "finished_at", "seconds",
 }
 INNER_KEYS = {
     "rows": {"estimated", "scanned", "changed", "conflicted", "quarantined"},

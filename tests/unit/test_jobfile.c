@@ -252,10 +252,6 @@ static void what_is_not_built_is_refused(void **state) {
 	} cases[] = {
 		{"workers = 2;", "workers: not built yet; leave it out or set it to 1"},
 		{"workers = 65;", "workers: 65 is out of range: 1 to 64 is allowed"},
-		{"windows = [ \"Mon-Fri 22:00-06:00\", \"Sat,Sun\" ];", "windows: not built yet; leave it out"},
-		{"windows = \"weekends\";",
-	     "windows: \"weekends\" is not days, times or both, as \"Mon-Fri 22:00-06:00\" or \"Sat,Sun\""},
-		{"timezone = \"Europe/Berlin\";", "timezone: not built yet; leave it out or set it to \"\""},
 		{"canary = { rows = 1000; };", "canary.rows: not built yet; leave it out or set it to 0"},
 		{"canary = { rows = -1; };", "canary.rows: -1 is out of range: 0 to 1000000000 is allowed"},
 		{"verify = { mode = \"full\"; };", "verify.mode: not built yet; leave it out or set it to \"none\""},
@@ -280,6 +276,47 @@ static void what_is_not_built_is_refused(void **state) {
 	                 "}; follow = false; sweep = false; errors = { quarantine = false; max_quarantined = 0; }; workers = 1; "
 	                 "windows = [ ]; timezone = \"\"; throttle = { latency = { source = \"none\"; }; max_p95_increase = 0.0; "
 	                 "sql = []; }; guards = { disk_used = 0; };"));
+}
+
+static void windows_are_read(void **state) {
+	(void)state;
+	struct jobfile *job = parse(UPDATE "windows = [ \"Mon-Fri 22:00-06:00\", \"Sat,Sun\" ];\ntimezone = \"Europe/Berlin\";");
+	assert_int_equal(job->settings.nwindows, 2);
+	assert_string_equal(job->settings.windows[0], "Mon-Fri 22:00-06:00");
+	assert_string_equal(job->settings.windows[1], "Sat,Sun");
+	assert_string_equal(job->settings.timezone, "Europe/Berlin");
+	assert_int_equal(job->timezone_line, 2);
+	jobfile_free(job);
+	job = parse(UPDATE "windows = \"Sat,Sun\";");
+	assert_true(job->settings.nwindows == 1 && job->settings.timezone[0] == '\0' && job->timezone_line == 1);
+	jobfile_free(job);
+	job = parse(UPDATE "windows = [ ];");
+	assert_int_equal(job->settings.nwindows, 0);
+	jobfile_free(job);
+	refused(UPDATE "\nwindows = [ \"Sat\", \"weekends\" ];",
+	        "x.job:2: windows: \"weekends\" is not days, times or both, as \"Mon-Fri 22:00-06:00\" or \"Sat,Sun\"",
+	        "days are Mon, Tue, Wed, Thu, Fri, Sat and Sun, a time is HH:MM, up to 24:00");
+	refused(UPDATE "\nwindows = \"Mon 06:00-06:00\";", "x.job:2: windows: \"Mon 06:00-06:00\" ends when it begins",
+	        "a whole day is \"Mon\" or \"Mon 00:00-24:00\"");
+	refused(UPDATE "windows = [ \"\" ];",
+	        "x.job:1: windows: \"\" is not days, times or both, as \"Mon-Fri 22:00-06:00\" or \"Sat,Sun\"", NULL);
+	refused(UPDATE "windows = [ 5 ];", "x.job:1: windows: a list of strings is wanted, not one with something else in it",
+	        "in a file [ \"a\", \"b\" ], for `set` [\"a\",\"b\"]");
+	/* What GLib would take for a rule, a path or an offset. */
+	static const char *const none[] = {"CET-1CEST", "GMT+5", "EST5EDT", "/etc/passwd", "../x", "Europe/../x", "+02:00", "a b"};
+	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+		autofree char *text = mem_printf(UPDATE "timezone = \"%s\";", none[i]);
+		autofree char *message = mem_printf("x.job:1: timezone: \"%s\" is not a time zone's name, as Europe/Berlin", none[i]);
+		refused(text, message, NULL);
+	}
+}
+
+/* That of a job that was stored before there was a key must be the same for ever. */
+static void a_sum_is_for_ever(void **state) {
+	(void)state;
+	struct jobfile *job = parse(UPDATE);
+	assert_string_equal(job->sha256, "8e8ec9593a69e9697ae2f51a393eb084f245d9ea4f727038eb89c9673a38c4a8");
+	jobfile_free(job);
 }
 
 static void same(const char *a, const char *b, bool wanted) {
@@ -307,6 +344,11 @@ static void identity_is_the_parsed_content(void **state) {
 	same(UPDATE, UPDATE "follow = true;", false);
 	same(UPDATE, UPDATE "sweep = true;", false);
 	same(UPDATE, UPDATE "allow_triggers = true;", false);
+	same(UPDATE, UPDATE "windows = []; timezone = \"\";", true);
+	same(UPDATE "windows = \"Sat\";", UPDATE "windows = [ \"Sat\" ];", true);
+	same(UPDATE, UPDATE "windows = \"Sat\";", false);
+	same(UPDATE, UPDATE "timezone = \"UTC\";", false);
+	same(UPDATE "windows = [ \"Mon\", \"Tue 22:00-06:00\" ];", UPDATE "windows = [ \"Mon,Tue 22:00-06:00\" ];", false);
 	same(UPDATE, UPDATE "throttle = { max_lag = \"2s\"; };", false); /* unsaid it is the target's */
 	same(INSERT, INSERT "on_conflict = \"skip\";", false);
 	same("id = \"20261121_x\"; target = \"t\"; table = \"a\"; kind = \"update\"; set = { c = \"1\"; };", UPDATE, false);
@@ -343,6 +385,49 @@ static void set_keeps_the_checks(void **state) {
 	assert_string_equal(err.hint, "did you mean batch.rows?");
 	assert_string_equal(job->sha256, sum); /* identity is the file's */
 	jobfile_free(job);
+}
+
+static void sets_windows(const char *value, size_t count, const char *last) {
+	struct jobfile *job = parse(UPDATE "windows = \"Wed\";");
+	struct error err;
+	if (!jobfile_set(job, "windows", value, &err))
+		fail_msg("%s", err.message);
+	assert_int_equal(job->settings.nwindows, count);
+	if (count > 0)
+		assert_string_equal(job->settings.windows[count - 1], last);
+	jobfile_free(job);
+}
+
+static void fails_to_set_windows(const char *value, const char *message) {
+	struct jobfile *job = parse(UPDATE "windows = \"Wed\"; timezone = \"UTC\";");
+	struct error err;
+	const struct jobfile_setting settings[] = {{"timezone", "Europe/Berlin"}, {"windows", value}};
+	assert_false(jobfile_set_many(job, settings, 2, &err));
+	assert_string_equal(err.message, message);
+	assert_int_equal(err.code, ERROR_USAGE);
+	assert_string_equal(job->settings.windows[0], "Wed");
+	assert_string_equal(job->settings.timezone, "UTC");
+	jobfile_free(job);
+}
+
+/* Commas stand inside of windows and between them. */
+static void windows_are_live(void **state) {
+	(void)state;
+	sets_windows("[\"Sat,Sun\"]", 1, "Sat,Sun");
+	sets_windows("[ \"Mon-Fri 22:00-06:00\", \"Sat,Sun\" ]", 2, "Sat,Sun");
+	sets_windows("\"Mon\",\"Mon,Wed 22:00-06:00\"", 2, "Mon,Wed 22:00-06:00");
+	sets_windows("Mon,Wed 22:00-06:00", 1, "Mon,Wed 22:00-06:00");
+	sets_windows(" [Sat,Sun] ", 1, "Sat,Sun");
+	sets_windows("[]", 0, NULL);
+	sets_windows("", 0, NULL);
+	fails_to_set_windows("22:00-06:00,Sat",
+	                     "windows: \"22:00-06:00,Sat\" is not days, times or both, as \"Mon-Fri 22:00-06:00\" or "
+	                     "\"Sat,Sun\"");
+	fails_to_set_windows("[\"Sat\",\"Sun 10:00-10:00\"]", "windows: \"Sun 10:00-10:00\" ends when it begins");
+	fails_to_set_windows("[\"Sat", "windows: a list of strings is wanted, not this text");
+	fails_to_set_windows("\"Sat\" 10:00-12:00", "windows: a list of strings is wanted, not this text");
+	fails_to_set_windows("\"Sat\" \"Sun\"", "windows: a list of strings is wanted, not this text");
+	fails_to_set_windows("[\"\"]", "windows: \"\" is not days, times or both, as \"Mon-Fri 22:00-06:00\" or \"Sat,Sun\"");
 }
 
 static void several_settings_change_together(void **state) {
@@ -453,8 +538,11 @@ int main(void) {
 		cmocka_unit_test(keys_belong_to_kinds),
 		cmocka_unit_test(numbers_have_bounds_and_an_order),
 		cmocka_unit_test(what_is_not_built_is_refused),
+		cmocka_unit_test(windows_are_read),
+		cmocka_unit_test(a_sum_is_for_ever),
 		cmocka_unit_test(identity_is_the_parsed_content),
 		cmocka_unit_test(set_keeps_the_checks),
+		cmocka_unit_test(windows_are_live),
 		cmocka_unit_test(several_settings_change_together),
 		cmocka_unit_test(a_job_is_never_looser_than_its_target),
 		cmocka_unit_test(a_silent_job_takes_its_target_s_limits),

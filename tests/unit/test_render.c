@@ -102,7 +102,7 @@ static json_t *a_job(const char *state, const char *extra) {
 static void a_job_is_shown_whole(void **state) {
 	(void)state;
 	const struct view view = {0};
-	json_t *job = a_job("running", ",\"round\":2");
+	json_t *job = a_job("running", ",\"round\":2,\"windows\":[\"22:00-06:00\",\"Sat,Sun\"],\"timezone\":\"Europe/Berlin\"");
 	autostrbuf out = {0};
 	view_job(&view, job, &out);
 	json_decref(job);
@@ -114,6 +114,7 @@ static void a_job_is_shown_whole(void **state) {
 		"5,000 rows, took 212 ms, then 215 ms pause\n",
 		"5 committed (last id 5), 0 failed",
 		"Throttle    open\n",
+		"Windows     22:00-06:00; Sat,Sun (Europe/Berlin)\n",
 		"public.t on orders, update\n",
 		"by alice\n",
 		"      1  -      [\"7\",\"b\"]  900",
