@@ -9,6 +9,7 @@ void outlook_add(struct outlook *outlook, const struct readings *readings, const
 		outlook->latency |= r->counts && r->nature == READING_LATENCY;
 		outlook->learning |= r->counts && r->learning;
 	}
+	outlook->jobs++;
 	outlook->all_held &= verdict->held;
 	if (verdict->pressure > outlook->pressure || (verdict->pressure == outlook->pressure && verdict->latency_binds)) {
 		outlook->pressure = verdict->pressure;
@@ -18,6 +19,9 @@ void outlook_add(struct outlook *outlook, const struct readings *readings, const
 	if (verdict->growth > outlook->growth)
 		outlook->growth = verdict->growth;
 }
+
+/* The rate that was right then may not be now. */
+static const int64_t forgotten_us = 600000000;
 
 static void start_counting(struct regulator *regulator) {
 	regulator->worked_us = regulator->rows = regulator->batches = regulator->by_rate = 0;
@@ -48,6 +52,14 @@ static void step(struct regulator *regulator, const struct outlook *outlook, int
 
 void regulate(struct regulator *regulator, const struct outlook *outlook, int64_t now_us, double random) {
 	bool was_resting = regulator->resting;
+	if (outlook->jobs == 0) { /* between two claims of a job there is none: what was found out holds for a while */
+		regulator->off = false;
+		regulator->resting = true;
+		return;
+	}
+	if (now_us - regulator->busy_us > forgotten_us)
+		regulator->controlled = false;
+	regulator->busy_us = now_us;
 	set_controlled(regulator, outlook);
 	regulator->off = outlook->learning || (outlook->latency && phases_off(&regulator->phases, now_us, random));
 	regulator->resting = regulator->off || outlook->all_held;

@@ -15,12 +15,13 @@ struct regulator {
 	bool resting;    /* the same, or everybody is held */
 	struct control control;
 	struct phases phases;
-	/* Since the last step. */
-	int64_t looked_us, worked_us, rows, batches, by_rate;
+	/* The last look; the last at which there was a job; and since the last step: */
+	int64_t looked_us, busy_us, worked_us, rows, batches, by_rate;
 };
 
 /* What a look at all jobs' readings has shown. */
 struct outlook {
+	int jobs;                       /* that were looked at */
 	bool counts, latency, learning; /* is there any that counts, such a one of latency, one that waits for its baseline? */
 	bool all_held;
 	double pressure; /* the highest of them */
