@@ -124,6 +124,7 @@ DAEMON_SRC := \
 	daemon/throttle/baseline.c \
 	daemon/throttle/control.c \
 	daemon/throttle/decide.c \
+	daemon/throttle/guard.c \
 	daemon/throttle/histogram.c \
 	daemon/throttle/jump.c \
 	daemon/throttle/lag.c \

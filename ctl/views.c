@@ -209,8 +209,9 @@ static void add_throttle(const json_t *job, struct strbuf *out) {
 	else {
 		const char *probe = view_string(job, "throttle.probe");
 		double pressure = view_number(job, "throttle.pressure", 0);
-		autofree char *text =
-			probe != NULL && probe[0] != '\0' ? mem_printf("open; pressure %.2f (%s)", pressure, probe) : mem_dup("open");
+		autofree char *text = view_string(job, "throttle.reason") != NULL ? mem_dup(view_string(job, "throttle.reason"))
+		                      : probe != NULL && probe[0] != '\0' ? mem_printf("open; pressure %.2f (%s)", pressure, probe)
+		                                                          : mem_dup("open");
 		add_line(out, "Throttle", text);
 	}
 }
@@ -427,6 +428,26 @@ static char *reading_text(const json_t *reading, const char *key) {
 	return mem_printf("%.6g%s%s", json_number_value(value), unit[0] != '\0' ? " " : "", unit);
 }
 
+static bool is_rate(const json_t *reading) {
+	return strcmp(string_or(reading, "probe", ""), "rate") == 0;
+}
+
+/* What is made of the readings, before them: "orders: going faster (latency at 31 % of its room); 8,123 rows/s". */
+static void add_rates(const json_t *readings, struct strbuf *out) {
+	size_t i = 0;
+	const json_t *reading = NULL;
+	json_array_foreach(readings, i, reading) {
+		if (!is_rate(reading))
+			continue;
+		const char *target = view_string(reading, "target"), *doing = view_string(reading, "reason");
+		autofree char *rate = reading_text(reading, "value");
+		strbuf_printf(out, "%s%s%s%s%s%s\n", target != NULL ? target : "", target != NULL ? ": " : "", doing != NULL ? doing : "",
+		              rate != NULL ? "; " : "", rate != NULL ? rate : "", rate != NULL ? " are allowed" : "");
+	}
+	if (out->length > 0)
+		strbuf_add(out, "\n");
+}
+
 void view_throttle(const struct view *view, const json_t *readings, struct strbuf *out) {
 	static const struct table_column columns[] = {{"PROBE", false},  {"VALUE", true},   {"LIMIT", true},    {"BASELINE", true},
 	                                              {"AGE", true},     {"SAMPLES", true}, {"PRESSURE", true}, {"STATE", false},
@@ -435,11 +456,14 @@ void view_throttle(const struct view *view, const json_t *readings, struct strbu
 		strbuf_add(out, "Nothing is watched: no replica is configured.\n");
 		return;
 	}
+	add_rates(readings, out);
 	struct table *table = table_new(columns, sizeof columns / sizeof columns[0], view->color);
 	size_t i = 0;
 	const json_t *reading = NULL;
 	json_array_foreach(readings, i, reading) {
 		const char *state = string_or(reading, "state", "unknown");
+		if (is_rate(reading))
+			continue;
 		double pressure = view_number(reading, "pressure", -1);
 		table_add(table, view_string(reading, "probe"), PAINT_NONE);
 		table_take(table, reading_text(reading, "value"));

@@ -233,15 +233,18 @@ static void round_done(void *context, enum round_end end, const char *why) {
 
 /* --- may a batch start? --- */
 
-/* Lag far beyond its limit, although we hold: somebody else's load, and a person has to look. */
+/* Far beyond a limit although we hold, or go slower: somebody else's load, and a person has to look. */
 static bool guard_tripped(struct job *job) {
-	int64_t limit_ms = job->claimed.job->settings.guards.lag_ms;
 	const struct throttle_verdict *verdict = &job->answer.verdict;
-	if (limit_ms <= 0 || verdict->lag_s * 1000 <= (double)limit_ms)
-		return false;
+	int64_t limit_ms = job->claimed.job->settings.guards.lag_ms;
 	char reason[200];
-	text_format(reason, sizeof reason, "guard: replica lag %.1f s > %.1f s (%s)", verdict->lag_s, (double)limit_ms / 1000.0,
-	            verdict->probe);
+	if (limit_ms > 0 && verdict->lag_s * 1000 > (double)limit_ms)
+		text_format(reason, sizeof reason, "guard: replica lag %.1f s > %.1f s (%s)", verdict->lag_s, (double)limit_ms / 1000.0,
+		            verdict->probe);
+	else if (job->answer.guard[0] != '\0')
+		text_format(reason, sizeof reason, "guard: %s", job->answer.guard);
+	else
+		return false;
 	target_event(job->target, "guard.tripped", job->id, "backfilld", reason, NULL);
 	job_pause_for(job, reason);
 	return true;

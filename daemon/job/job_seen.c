@@ -197,7 +197,11 @@ void job_add_live(const struct job *job, json_t *o) {
 	                              (json_int_t)pace_rows(&job->pace, settings, job->claimed.shape->leaves[0].row_bytes), "ms",
 	                              (double)job->last_batch_us / 1000.0, "delay_ms", (double)job->pace.last_delay_us / 1000.0));
 	json_object_set_new(o, "throttle",
-	                    json_pack("{s:b, s:s?, s:s?, s:f}", "held", held, "reason", held ? job->hold : NULL, "probe",
+	                    json_pack("{s:b, s:s?, s:s?, s:f}", "held", held, "reason",
+	                              held                           ? job->hold
+	                              : job->answer.doing[0] != '\0' ? job->answer.doing
+	                                                             : NULL,
+	                              "probe",
 	                              held                                   ? job->hold_probe
 	                              : job->answer.verdict.probe[0] != '\0' ? job->answer.verdict.probe
 	                                                                     : NULL,

@@ -44,6 +44,7 @@ static double rate_at_work(const struct control *control, const struct control_i
 
 static void shrink(struct control *control, const struct control_input *input, double factor) {
 	control->slow_start = false;
+	control->move = factor <= over_factor ? MOVE_CUT : MOVE_SLOWER;
 	set_rate(control, rate_at_work(control, input) * factor);
 }
 
@@ -52,6 +53,7 @@ static bool shorten(struct control *control, const struct control_input *input) 
 	if (!input->latency_binds || control->batch_ms <= shortest_batch_ms)
 		return false;
 	control->slow_start = false;
+	control->move = MOVE_SHORTER;
 	control->batch_ms = fmax(shortest_batch_ms, control->batch_ms * batch_shrinks);
 	return true;
 }
@@ -62,14 +64,18 @@ static double set_point_of(const struct control_input *input) {
 }
 
 static void grow(struct control *control, const struct control_input *input) {
+	control->move = MOVE_UNSURE;
 	if (input->growth != GROWTH_FREE || input->used_rows_s < 0)
 		return;
+	control->move = MOVE_UNUSED;
 	if (input->used_rows_s < used_enough * control->rate_rows_s) {
 		if (input->duty_bound) /* pieces this short can't make the rate that is allowed */
 			control->batch_ms *= control->slow_start ? start_factor : batch_grows;
 		return;
 	}
+	control->move = MOVE_FASTER;
 	if (control->slow_start) {
+		control->move = MOVE_START;
 		control->slow_start = input->pressure < start_until;
 		set_rate(control, control->rate_rows_s * (control->slow_start ? start_factor : 1));
 		return;
@@ -96,8 +102,10 @@ static void step(struct control *control, const struct control_input *input) {
 		shorten(control, input);
 		shrink(control, input, far_over_factor);
 		control->rest_ticks = p > far_over ? 1 : 0;
+		control->move = p > far_over ? MOVE_CUT : MOVE_BLIND;
 	} else if (control->rest_ticks > 0) {
 		control->rest_ticks--;
+		control->move = MOVE_WAIT;
 	} else if (too_much) {
 		shorten(control, input);
 		shrink(control, input, over_factor);
@@ -108,6 +116,7 @@ static void step(struct control *control, const struct control_input *input) {
 	} else if (p < wanted - band) {
 		grow(control, input);
 	} else {
+		control->move = MOVE_STEADY;
 		control->slow_start = false;
 	}
 }
@@ -121,9 +130,26 @@ void control_tick(struct control *control, const struct control_input *input, in
 	bound_batch(control, input);
 }
 
+const char *control_move_text(enum control_move move) {
+	static const char *const texts[] = {
+		[MOVE_START] = "starting slowly, and faster with every step until something is felt",
+		[MOVE_FASTER] = "going faster",
+		[MOVE_STEADY] = "steady",
+		[MOVE_UNUSED] = "not faster: what is allowed is not used",
+		[MOVE_UNSURE] = "not faster: a reading is late, or has too few samples",
+		[MOVE_WAIT] = "slowed; waiting for that to show",
+		[MOVE_SHORTER] = "making batches shorter",
+		[MOVE_SLOWER] = "going slower",
+		[MOVE_CUT] = "far slower: a limit was exceeded",
+		[MOVE_BLIND] = "far slower: readings are missing",
+	};
+	return texts[move];
+}
+
 void control_exceeded(struct control *control) {
 	control->bad_rate = control->rate_rows_s;
 	control->slow_start = false;
+	control->move = MOVE_CUT;
 	set_rate(control, control->rate_rows_s * far_over_factor);
 }
 

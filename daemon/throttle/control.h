@@ -10,7 +10,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What the last step was, for people. */
+enum control_move {
+	MOVE_START, /* fast, until something is felt */
+	MOVE_FASTER,
+	MOVE_STEADY,
+	MOVE_UNUSED,  /* not faster: what is allowed is not used */
+	MOVE_UNSURE,  /* not faster: a reading is late, or of few samples */
+	MOVE_WAIT,    /* nothing, for what was done to show */
+	MOVE_SHORTER, /* batches, not yet the rate */
+	MOVE_SLOWER,
+	MOVE_CUT,   /* far slower: a limit is exceeded */
+	MOVE_BLIND, /* far slower: readings are missing */
+};
+
 struct control {
+	enum control_move move;
 	double rate_rows_s; /* of all jobs together */
 	double batch_ms;    /* what a batch should take at most */
 	bool slow_start;    /* nothing has been felt yet */
@@ -38,6 +53,8 @@ void control_init(struct control *control, double initial_rate_rows_s, double ba
 /* One step, each control_tick_us while work is allowed. */
 void control_tick(struct control *control, const struct control_input *input, int64_t now_us);
 
+/* "going faster"; never NULL. */
+const char *control_move_text(enum control_move move);
 /* Something was so high that work had to stop: it begins again more slowly. */
 void control_exceeded(struct control *control);
 

@@ -1,7 +1,9 @@
 #include "daemon/throttle/throttle.h"
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "daemon/base/clock.h"
+#include "daemon/throttle/guard.h"
 #include "daemon/throttle/regulate.h"
 
 #include <ev.h>
@@ -19,6 +21,7 @@ struct throttle_user {
 	struct throttle_answer answer;
 	bool in_flight;
 	bool stands_by;
+	struct guard guard;
 };
 
 struct shared_canary {
@@ -47,6 +50,22 @@ static void collect(const struct throttle *throttle, const struct throttle_setti
 		canary->class->read(canary, settings, now_us, readings);
 }
 
+static void look_at_guard(struct throttle_user *user, const struct readings *readings, int64_t now_us) {
+	const struct throttle *throttle = user->throttle;
+	double increase = user->settings->guards.p95_increase;
+	user->answer.guard[0] = '\0';
+	for (size_t i = 0; i < readings->count; i++) {
+		const struct reading *r = &readings->list[i];
+		if (r->nature != READING_LATENCY || r->baseline <= 0 || throttle->regulator.resting)
+			continue;
+		if (guard_latency(&user->guard, r, increase, throttle->regulator.control.rate_rows_s, now_us))
+			text_format(user->answer.guard, sizeof user->answer.guard,
+			            "latency P95 %.2f ms > %.2f ms, %.0f %% over its baseline, though we went slower", r->value,
+			            r->baseline * (1 + increase), increase * 100);
+		return;
+	}
+}
+
 /* Its verdict as of now; added to `outlook`, unless that is NULL. */
 static void look_at(struct throttle_user *user, int64_t now_us, struct outlook *outlook) {
 	struct readings readings = {0};
@@ -56,12 +75,26 @@ static void look_at(struct throttle_user *user, int64_t now_us, struct outlook *
 	decide(readings.list, readings.count, now_us, verdict);
 	if (verdict->excess && !was_held)
 		control_exceeded(&user->throttle->regulator.control);
+	look_at_guard(user, &readings, now_us);
 	if (outlook != NULL)
 		outlook_add(outlook, &readings, verdict);
 	readings_free(&readings);
 }
 
 /* ---- what they may do -------------------------------------------------------------------------------------------- */
+
+static void describe(const struct throttle *throttle, struct throttle_answer *answer) {
+	const struct regulator *regulator = &throttle->regulator;
+	const struct throttle_verdict *verdict = &answer->verdict;
+	answer->doing[0] = '\0';
+	if (verdict->held)
+		text_format(answer->doing, sizeof answer->doing, "held: %s", verdict->reason);
+	else if (regulator->off)
+		text_format(answer->doing, sizeof answer->doing, "resting for a few seconds: the latency without us is measured");
+	else if (regulator->controlled)
+		text_format(answer->doing, sizeof answer->doing, "%s (%s at %.0f %% of its room)",
+		            control_move_text(regulator->control.move), verdict->probe, verdict->pressure * 100);
+}
 
 static void share_rate(struct throttle *throttle, double longest_batch_ms) {
 	const struct regulator *regulator = &throttle->regulator;
@@ -80,6 +113,7 @@ static void share_rate(struct throttle *throttle, double longest_batch_ms) {
 		answer->rate_rows_s = regulator->controlled ? share : INFINITY;
 		answer->batch_ms = regulator->controlled ? regulator->control.batch_ms : longest_batch_ms;
 		answer->resting = regulator->off;
+		describe(throttle, answer);
 	}
 }
 
@@ -279,6 +313,19 @@ static json_t *reading_to_json(const struct reading *reading, int64_t now_us) {
 	return json;
 }
 
+/* What is made of them all: the one row that is no probe's. */
+static json_t *rate_to_json(const struct throttle *throttle, const struct throttle_user *user) {
+	const struct throttle_answer *answer = user != NULL ? &user->answer : NULL;
+	bool held = answer != NULL ? answer->verdict.held : throttle->regulator.resting;
+	double rate = answer != NULL ? answer->rate_rows_s : throttle->regulator.control.rate_rows_s;
+	double pressure = answer != NULL ? answer->verdict.pressure : 0;
+	return json_pack("{s:s, s:o, s:s, s:n, s:n, s:n, s:n, s:o, s:s, s:s, s:b, s:s}", "probe", "rate", "value",
+	                 number_or_null(throttle->regulator.controlled && isfinite(rate), held ? 0 : rate), "unit", "rows/s", "limit",
+	                 "baseline", "age_ms", "samples", "pressure", number_or_null(answer != NULL, pressure), "state",
+	                 held ? "high" : "ok", "source", "control", "counts", 0, "reason",
+	                 answer != NULL ? answer->doing : control_move_text(throttle->regulator.control.move));
+}
+
 json_t *throttle_readings(const struct throttle *throttle, const struct throttle_user *user) {
 	int64_t now_us = clock_monotonic_us();
 	struct readings readings = {0};
@@ -294,5 +341,7 @@ json_t *throttle_readings(const struct throttle *throttle, const struct throttle
 	for (size_t i = 0; i < readings.count; i++)
 		json_array_append_new(array, reading_to_json(&readings.list[i], now_us));
 	readings_free(&readings);
+	if (throttle->regulator.controlled)
+		json_array_append_new(array, rate_to_json(throttle, user));
 	return array;
 }

@@ -41,6 +41,8 @@ struct throttle_answer {
 	bool resting;                    /* none may for a while, for the latency without us is being measured: no hold */
 	double rate_rows_s;              /* this job's share; INFINITY: nothing that is watched bounds it */
 	double batch_ms;                 /* what a batch should take */
+	char guard[160];                 /* a guard is tripped: by what; "" */
+	char doing[400];                 /* what the rate does and why, for a person; "" when nothing is controlled */
 };
 /* What holds now for a job that has settings. Valid until the next call. */
 const struct throttle_answer *throttle_ask(struct throttle_user *user);
