@@ -105,6 +105,7 @@ DAEMON_SRC := \
 	daemon/job/job_seen.c \
 	daemon/job/job_state.c \
 	daemon/job/job_window.c \
+	daemon/job/memory.c \
 	daemon/job/plan.c \
 	daemon/job/plan_check.c \
 	daemon/job/preflight.c \
@@ -112,6 +113,7 @@ DAEMON_SRC := \
 	daemon/job/round.c \
 	daemon/job/scheduler.c \
 	daemon/job/target.c \
+	daemon/job/target_events.c \
 	daemon/serve/client.c \
 	daemon/serve/commands.c \
 	daemon/serve/commands_job.c \

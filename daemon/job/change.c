@@ -266,7 +266,7 @@ static void run_stop(struct change *change) {
 	snprintf(flag, sizeof flag, "stop:%s", target_host(target)->owner->prefix);
 	struct transaction *t = target_transaction(target, "stop");
 	change->transaction = t;
-	struct statement *s = transaction_add(t, "flag", dialect_sql(dialect, "stop_flag"), NULL, NULL);
+	struct statement *s = transaction_add(t, "flag", dialect_sql(dialect, "meta_set"), NULL, NULL);
 	statement_add_text(s, flag);
 	statement_add_text(s, change->reason);
 	pause_all(change, "emergency stop");

@@ -7,6 +7,7 @@
 #include "daemon/engine/transaction.h"
 #include "daemon/job/change.h"
 #include "daemon/job/job.h"
+#include "daemon/job/memory.h"
 
 #include <ev.h>
 #include <inttypes.h>
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_TIMEOUT_MS = 15000, PATIENCE_MS = 5000, EVENT_PATIENCE_MS = 60000 };
+enum { ANSWER_TIMEOUT_MS = 15000, PATIENCE_MS = 5000 };
 enum { POLLS_ON_A_STRANGER = 5 }; /* before it is left, to look for the right one */
 static const double poll_every_s = 1.0;
 
@@ -31,6 +32,7 @@ struct target {
 	struct link *link;
 	struct throttle *throttle;
 	struct changes *changes;
+	struct memory *memory;
 	char object[80];
 
 	/* What the server said of itself. */
@@ -130,6 +132,8 @@ static bool absorb_meta(void *context, const struct engine_result *r) {
 			target->found_version = (int)strtol(value, NULL, 10);
 		else if (strcmp(name, "identity") == 0)
 			set_text(&target->found_identity, value);
+		else
+			memory_read(target->memory, name, value);
 	}
 	return true;
 }
@@ -333,6 +337,7 @@ static bool on_stranger(struct target *target) {
 static void on_poll(struct ev_loop *loop, ev_timer *timer, int events) {
 	(void)loop, (void)events;
 	struct target *target = timer->data;
+	memory_keep(target->memory);
 	if (on_stranger(target))
 		link_reset(target->link, target->replica ? "the server is a replica (read only): looking for the primary"
 		                                         : "the url has led to another server than before: looking for the former one");
@@ -342,105 +347,21 @@ static void on_poll(struct ev_loop *loop, ev_timer *timer, int events) {
 		target_poll(target);
 }
 
-/* --- transactions and events --- */
+/* --- transactions --- */
 
 void target_run(struct target *target, struct transaction *transaction, void *context, transaction_done_fn *done) {
-	link_run(target->link, transaction, ANSWER_TIMEOUT_MS, PATIENCE_MS, context, done);
+	target_run_within(target, transaction, PATIENCE_MS, context, done);
+}
+
+void target_run_within(struct target *target, struct transaction *transaction, int wait_ms, void *context,
+                       transaction_done_fn *done) {
+	link_run(target->link, transaction, ANSWER_TIMEOUT_MS, wait_ms, context, done);
 }
 
 struct transaction *target_transaction(const struct target *target, const char *name) {
 	struct transaction *t = transaction_new(name, dialect_sql(target->engine->dialect, "control_begin"));
 	transaction_add(t, "identity", dialect_sql(target->engine->dialect, "identity"), NULL, NULL);
 	return t;
-}
-
-struct pending_event {
-	struct target *target;
-	struct event event;
-	char *name, *job, *actor, *reason;
-	char *target_name;
-	json_t *data;
-};
-
-static void pending_event_free(struct pending_event *pending) {
-	if (pending == NULL)
-		return;
-	free(pending->name);
-	free(pending->job);
-	free(pending->actor);
-	free(pending->reason);
-	free(pending->target_name);
-	json_decref(pending->data);
-	free(pending);
-}
-
-static struct pending_event *pending_event_new(struct target *target, const char *event, const char *job, const char *actor,
-                                               const char *reason, json_t *data) {
-	struct pending_event *p = mem_alloc(sizeof *p);
-	p->target = target;
-	p->name = mem_dup(event);
-	p->job = mem_dup(job);
-	p->actor = mem_dup(actor);
-	p->reason = mem_dup(reason);
-	p->target_name = mem_dup(target->config->name);
-	p->data = data != NULL ? data : json_object();
-	p->event = (struct event){.at_us = clock_wall_us(),
-	                          .event = p->name,
-	                          .job = p->job,
-	                          .target = p->target_name,
-	                          .actor = p->actor,
-	                          .reason = p->reason,
-	                          .data = p->data};
-	return p;
-}
-
-static void add_event_params(struct statement *s, const struct pending_event *p) {
-	char *data = json_dumps(p->data, JSON_COMPACT);
-	statement_add_text(s, p->name);
-	statement_add_text(s, p->job);
-	statement_add_text(s, p->target_name);
-	statement_add_text(s, p->actor);
-	statement_add_text(s, p->reason);
-	statement_add_text(s, data);
-	free(data);
-}
-
-static bool absorb_event(void *context, const struct engine_result *r) {
-	struct pending_event *p = context;
-	p->event.seq = strtoll(engine_value(r, 0, 0), NULL, 10);
-	p->event.at_us = strtoll(engine_value(r, 0, 1), NULL, 10);
-	return true;
-}
-
-static void event_stored(void *context, const struct transaction_result *result) {
-	struct pending_event *p = context;
-	if (result->end != TRANSACTION_COMMITTED)
-		log_warning(p->target->object, "event %s not stored: %s", p->name, result->message);
-	target_event_committed(p);
-}
-
-void target_event(struct target *target, const char *event, const char *job, const char *actor, const char *reason,
-                  json_t *data) {
-	struct pending_event *p = pending_event_new(target, event, job, actor, reason, data);
-	struct transaction *t = target_transaction(target, "event");
-	add_event_params(transaction_add(t, "event", dialect_sql(target->engine->dialect, "event_insert"), NULL, absorb_event), p);
-	link_run(target->link, t, ANSWER_TIMEOUT_MS, EVENT_PATIENCE_MS, p, event_stored);
-}
-
-struct pending_event *target_event_step(struct target *target, struct transaction *transaction, const char *event,
-                                        const char *job, const char *actor, const char *reason, json_t *data) {
-	struct pending_event *p = pending_event_new(target, event, job, actor, reason, data);
-	add_event_params(transaction_add(transaction, "event", dialect_sql(target->engine->dialect, "event_insert"), NULL, NULL), p);
-	return p;
-}
-
-void target_event_committed(struct pending_event *p) {
-	events_publish(p->target->host->events, &p->event);
-	pending_event_free(p);
-}
-
-void target_event_dropped(struct pending_event *p) {
-	pending_event_free(p);
 }
 
 /* --- jobs --- */
@@ -533,6 +454,7 @@ struct target *target_new(const struct target_host *host, const struct config_ta
 	target->poll.data = target->bury.data = target->patience.data = target;
 	ev_timer_start(host->loop, &target->poll);
 	target->changes = changes_new(target);
+	target->memory = memory_new(target);
 	target->throttle = throttle_new(host->loop, engine, config, host->owner->prefix);
 	target->link = link_new(host->loop, engine, config->url, "backfilld control", link_changed, target);
 	return target;
@@ -549,6 +471,7 @@ void target_free(struct target *target) {
 	bury(target);
 	link_free(target->link);
 	changes_free(target->changes);
+	memory_free(target->memory);
 	throttle_free(target->throttle);
 	ev_timer_stop(target->host->loop, &target->poll);
 	ev_timer_stop(target->host->loop, &target->bury);

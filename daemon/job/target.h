@@ -65,6 +65,9 @@ void target_poll(struct target *target);
 
 /* Runs on the control connection, in order; waits up to 5 s for it. Takes the transaction. */
 void target_run(struct target *target, struct transaction *transaction, void *context, transaction_done_fn *done);
+/* The same with another patience. */
+void target_run_within(struct target *target, struct transaction *transaction, int wait_ms, void *context,
+                       transaction_done_fn *done);
 /* A new transaction on the control tables, which commits durably. */
 struct transaction *target_transaction(const struct target *target, const char *name);
 

@@ -58,6 +58,10 @@ struct canary {
 };
 /* `latency` by queries of our own. Copies what it needs. */
 struct probe *probe_canary_new(const struct probe_host *host, const struct canary *canary, double per_second, int64_t learn_us);
+/* Its baseline, in ms; 0: not known. And the one that somebody before us has found, at a time of the monotonic clock. */
+double probe_canary_baseline(const struct probe *probe);
+void probe_canary_restore(struct probe *probe, double p95_ms, int64_t at_us);
+const char *probe_canary_source(const struct probe *probe);
 /* Is it this one? By the queries alone: a baseline holds whatever row they read. */
 bool probe_canary_is(const struct probe *probe, const struct canary *canary);
 

@@ -159,6 +159,18 @@ struct probe *probe_canary_new(const struct probe_host *host, const struct canar
 	return &canary->probe;
 }
 
+double probe_canary_baseline(const struct probe *probe) {
+	return ((const struct probe_canary *)probe)->latency.baseline.value;
+}
+
+void probe_canary_restore(struct probe *probe, double p95_ms, int64_t at_us) {
+	baseline_restore(&((struct probe_canary *)probe)->latency.baseline, p95_ms, at_us);
+}
+
+const char *probe_canary_source(const struct probe *probe) {
+	return ((const struct probe_canary *)probe)->reading.source;
+}
+
 bool probe_canary_is(const struct probe *probe, const struct canary *what) {
 	const struct probe_canary *canary = (const struct probe_canary *)probe;
 	if (canary->nqueries != what->nqueries)

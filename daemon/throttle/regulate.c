@@ -31,6 +31,12 @@ static void start_counting(struct regulator *regulator) {
 static void set_controlled(struct regulator *regulator, const struct outlook *outlook) {
 	if (outlook->counts && !regulator->controlled) {
 		control_init(&regulator->control, outlook->initial_rate_rows_s, outlook->batch_ms);
+		if (regulator->remembered_rows_s > 0) {
+			regulator->control.rate_rows_s = regulator->remembered_rows_s;
+			regulator->control.batch_ms = regulator->remembered_ms;
+			regulator->control.slow_start = false;
+			regulator->remembered_rows_s = 0;
+		}
 		regulator->phases = (struct phases){0};
 		start_counting(regulator);
 	}
@@ -68,6 +74,11 @@ void regulate(struct regulator *regulator, const struct outlook *outlook, int64_
 	regulator->looked_us = now_us;
 	if (regulator->controlled && regulator->worked_us >= control_tick_us)
 		step(regulator, outlook, now_us);
+}
+
+void regulator_remember(struct regulator *regulator, double rate_rows_s, double batch_ms) {
+	regulator->remembered_rows_s = rate_rows_s;
+	regulator->remembered_ms = batch_ms;
 }
 
 void regulator_count(struct regulator *regulator, int64_t rows, bool by_rate) {

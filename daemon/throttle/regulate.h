@@ -14,6 +14,7 @@ struct regulator {
 	bool off;        /* nobody may work, for the sake of a baseline */
 	bool resting;    /* the same, or everybody is held */
 	struct control control;
+	double remembered_rows_s, remembered_ms; /* 0: nothing */
 	struct phases phases;
 	/* The last look; the last at which there was a job; and since the last step: */
 	int64_t looked_us, busy_us, worked_us, rows, batches, by_rate;
@@ -35,6 +36,8 @@ struct outlook {
 void outlook_add(struct outlook *outlook, const struct readings *readings, const struct throttle_verdict *verdict);
 /* `random` within 0…1. */
 void regulate(struct regulator *regulator, const struct outlook *outlook, int64_t now_us, double random);
+/* The rate and the batch time that a daemon before us has found: it begins with them, once. */
+void regulator_remember(struct regulator *regulator, double rate_rows_s, double batch_ms);
 /* A batch has ended; `by_rate`: the rate is what its job rests for behind it. */
 void regulator_count(struct regulator *regulator, int64_t rows, bool by_rate);
 

@@ -34,6 +34,8 @@ struct throttle {
 	struct probe *lag;
 	struct shared_canary canaries[MAX_CANARIES];
 	size_t ncanaries;
+	json_t *remembered; /* baselines by their source, of a daemon before us; NULL: none */
+	int64_t remembered_us;
 	struct throttle_user **users;
 	size_t nusers;
 	ev_timer look;
@@ -179,6 +181,9 @@ static struct probe *take_canary(struct throttle *throttle, const struct canary 
 		return throttle->canaries[0].probe; /* more tables at a time than anybody has */
 	struct probe *probe = probe_canary_new(&throttle->host, what, settings->latency_rate, settings->latency_learn_ms * 1000);
 	throttle->canaries[throttle->ncanaries++] = (struct shared_canary){.probe = probe, .users = 1};
+	double p95_ms = json_number_value(json_object_get(throttle->remembered, probe_canary_source(probe)));
+	if (p95_ms > 0)
+		probe_canary_restore(probe, p95_ms, throttle->remembered_us);
 	watch(probe, true);
 	return probe;
 }
@@ -276,6 +281,7 @@ void throttle_free(struct throttle *throttle) {
 		throttle_leave(throttle->users[0]);
 	ev_timer_stop(throttle->host.loop, &throttle->look);
 	throttle->lag->class->free(throttle->lag);
+	json_decref(throttle->remembered);
 	free(throttle->users);
 	free(throttle->host.daemon_id);
 	free(throttle);
@@ -286,6 +292,45 @@ void throttle_retarget(struct throttle *throttle, const struct config_target *ta
 	throttle->lag->class->retarget(throttle->lag);
 	for (size_t i = 0; i < throttle->ncanaries; i++)
 		throttle->canaries[i].probe->class->retarget(throttle->canaries[i].probe);
+}
+
+/* ---- what is kept ------------------------------------------------------------------------------------------------ */
+
+/* Older than that it tells of another hour. */
+static const int64_t oldest_memory_us = 600000000;
+
+char *throttle_memory(const struct throttle *throttle) {
+	json_t *baselines = json_object();
+	for (size_t i = 0; i < throttle->ncanaries; i++) {
+		const struct probe *probe = throttle->canaries[i].probe;
+		if (probe_canary_baseline(probe) > 0)
+			json_object_set_new(baselines, probe_canary_source(probe), json_real(probe_canary_baseline(probe)));
+	}
+	if (json_object_size(baselines) == 0) {
+		json_decref(baselines);
+		return NULL;
+	}
+	const struct control *control = &throttle->regulator.control;
+	json_t *o = json_pack("{s:I, s:f, s:f, s:o}", "at_us", (json_int_t)clock_wall_us(), "rate_rows_s", control->rate_rows_s,
+	                      "batch_ms", control->batch_ms, "p95_ms", baselines);
+	char *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(o);
+	return text;
+}
+
+void throttle_remember(struct throttle *throttle, const char *text) {
+	json_t *o = json_loads(text, 0, NULL);
+	json_int_t at_us = json_integer_value(json_object_get(o, "at_us"));
+	int64_t age_us = clock_wall_us() - at_us;
+	double rate = json_number_value(json_object_get(o, "rate_rows_s")), ms = json_number_value(json_object_get(o, "batch_ms"));
+	json_t *baselines = json_object_get(o, "p95_ms");
+	if (throttle->nusers == 0 && age_us >= 0 && age_us < oldest_memory_us && rate > 0 && ms > 0 && json_is_object(baselines)) {
+		json_decref(throttle->remembered);
+		throttle->remembered = json_incref(baselines);
+		throttle->remembered_us = clock_monotonic_us() - age_us;
+		regulator_remember(&throttle->regulator, rate, ms);
+	}
+	json_decref(o);
 }
 
 /* ---- what it says ------------------------------------------------------------------------------------------------ */

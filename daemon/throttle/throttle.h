@@ -52,6 +52,11 @@ void throttle_stand_by(struct throttle_user *user);
 void throttle_batch_started(struct throttle_user *user);
 void throttle_batch_ended(struct throttle_user *user, int64_t rows, bool by_rate);
 
+/* What it has found out, as a text for throttle_remember of a later daemon; NULL: nothing yet. The caller frees it. */
+char *throttle_memory(const struct throttle *throttle);
+/* Goes on with that, unless it is too old or unreadable; before the first job joins. */
+void throttle_remember(struct throttle *throttle, const char *text);
+
 /* The contract's array for `backfillctl throttle`; a new reference. user NULL: as the target's settings are. */
 json_t *throttle_readings(const struct throttle *throttle, const struct throttle_user *user);
 

@@ -224,7 +224,7 @@ def test_a_claim_again_keeps_the_connection(job):
 
 def test_a_stop_is_seen_by_everyone(t, job):
     job.batch(job.segments[0], 10)
-    answers = t.control(("stop_flag", "stop:x", "why"), ("stop_lock",), ("stop_jobs", "emergency stop"), ("stop_segments",))
+    answers = t.control(("meta_set", "stop:x", "why"), ("stop_lock",), ("stop_jobs", "emergency stop"), ("stop_segments",))
     assert answers[2].rows == [[job.id, "1"]]
     with pytest.raises(Declined, match="fenced"):
         job.batch(job.segments[0], 10)
@@ -437,7 +437,7 @@ def test_a_stranger_is_not_written_to(t, job):
     here = t.identity()
     t.session.query("UPDATE backfill.meta SET value = 'elsewhere' WHERE name = 'identity'")
     with pytest.raises(Refused, match="made on another server .elsewhere., this is") as refused:
-        t.control(("stop_flag", "stop:x", "y"))
+        t.control(("meta_set", "stop:x", "y"))
     assert refused.value.code == 1231
     with pytest.raises(Declined, match="made on another server"):
         job.claim()

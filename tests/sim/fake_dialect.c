@@ -268,7 +268,7 @@ static const struct {
 		{"job_set_state", do_job_set_state},
 		{"job_set_segments", do_job_set_segments},
 		{"job_set_settings", do_job_set_settings},
-		{"stop_flag", do_stop_flag},
+		{"meta_set", do_stop_flag},
 		{"stop_lock", do_stop_lock},
 		{"stop_jobs", do_stop_jobs},
 		{"stop_segments", do_stop_segments},

@@ -1,2 +1,0 @@
--- The stop flag of one daemon; while any is there nothing starts. $1 'stop:<daemon>', $2 why
-INSERT INTO backfill.meta VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
