@@ -264,6 +264,10 @@ demo: ## install what is missing, build, and show a real backfill on private ser
 bench: all ## speed beside a hand-written loop (ENGINE=mariadb: there), restart after kill -9, cost of look-ups and checkpoints; PARTS chooses
 	tests/bench/bench.sh
 
+.PHONY: bench-throttle
+bench-throttle: all ## the site's P95 and lag under the throttle, beside fixed sleeps and on/off; SCENARIOS, CONTENDERS, SECONDS choose
+	/usr/bin/python3 tests/bench/throttle.py
+
 .PHONY: mutants
 mutants: ## take each remedy out of a copy of the source: the tests must fail; ENGINE=mariadb: there, what is no one engine's alone
 	/usr/bin/python3 tests/mutants.py
@@ -291,7 +295,7 @@ install: all ## install into DESTDIR/PREFIX
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 .PHONY: docs-fresh
 docs-fresh: $(BUILD)/tests/lint/gendoc_commands
