@@ -196,6 +196,10 @@ $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libdaemon.a $(BUILD)/
 $(BUILD)/tests/dialect_texts: $(BUILD)/tests/integration/dialect_texts.o $(BUILD)/libdaemon.a $(BUILD)/libcommon.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS_DAEMON) $(LDLIBS_COMMON)
 
+# The site of `make bench-throttle` on MariaDB.
+$(BUILD)/tests/bench/site_load: $(BUILD)/tests/bench/site_load.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS_DAEMON) -lm
+
 .PHONY: unit-programs
 unit-programs: $(UNIT_BIN) $(BUILD)/tests/dialect_texts
 
@@ -265,7 +269,7 @@ bench: all ## speed beside a hand-written loop (ENGINE=mariadb: there), restart 
 	tests/bench/bench.sh
 
 .PHONY: bench-throttle
-bench-throttle: all ## the site's P95 and lag under the throttle, beside fixed sleeps and on/off; SCENARIOS, CONTENDERS, SECONDS choose
+bench-throttle: all $(BUILD)/tests/bench/site_load ## the site's P95 and lag under the throttle, beside fixed sleeps and on/off (ENGINE=mariadb: there); SCENARIOS, CONTENDERS, SECONDS choose
 	/usr/bin/python3 tests/bench/throttle.py
 
 .PHONY: mutants

@@ -16,7 +16,8 @@ def connect(engine, address):
         import psycopg2
         return psycopg2.connect(address, application_name="keyset_loop")
     import pymysql
-    return pymysql.connect(unix_socket=address, user="backfill", database="bench")
+    socket, database = address.rsplit(":", 1)
+    return pymysql.connect(unix_socket=socket, user="backfill", database=database)
 
 
 class Orders:

@@ -3,7 +3,7 @@ an independent load whose own latency log judges, contenders do the same backfil
 a sleep (none), with fixed batches and sleeps (fixed: the sweep; fixed-ROWS-SLEEP_MS: one pair), held and released at the limits (onoff), and
 backfilld (ours; off: without its throttle). Raw data, tables and plots go to a folder of the session.
 
-ENGINE      postgresql
+ENGINE      postgresql or mariadb
 SCENARIOS   steady, step (+20 % load for a while), replica (slowed), pause (its apply stands still)
 CONTENDERS  see above; control is always there, first, last and in between
 SECONDS     of work in each run; SETTLE before it and TAIL after it are watched, too
@@ -29,13 +29,14 @@ import throttle_report
 from throttle_contenders import SWEEP, SWEEP_FURTHER, contender, fixed_name
 from throttle_judge import SAMPLES_LEAST, WINDOW_SECONDS, control_limit, judge_all, p95
 from throttle_lag import LagWatch
+from throttle_mariadb import BenchMariaDB
 from throttle_postgresql import BenchPostgres
 from throttle_record import save
 from throttle_scenarios import SCENARIOS, Script
 from throttle_site import FLUSH_SECONDS, Site
 from workspace import Workspace
 
-SERVERS = {"postgresql": BenchPostgres}
+SERVERS = {"postgresql": BenchPostgres, "mariadb": BenchMariaDB}
 DEFAULT_CONTENDERS = "none fixed onoff ours"
 SAMPLE_SECONDS = 0.1
 PREPARE_SECONDS = 15  # a guess, for the estimate
@@ -64,7 +65,7 @@ class Settings:
     seconds: float = field(default_factory=lambda: number("SECONDS", 180))
     settle: float = field(default_factory=lambda: number("SETTLE", 10))
     tail: float = field(default_factory=lambda: number("TAIL", 60))
-    slow_duty: float = field(default_factory=lambda: number("SLOW_DUTY", 0.05))
+    slow_duty: float = field(default_factory=lambda: number("SLOW_DUTY", 0))
     control_every: int = field(default_factory=lambda: number("CONTROL_EVERY", 4, int))
     loop_commit: str = field(default_factory=lambda: os.environ.get("LOOP_COMMIT") or "on")
 

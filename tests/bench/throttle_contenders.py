@@ -48,6 +48,7 @@ class Loop:
 
     def __init__(self, rows, sleep_ms):
         self._arguments = [str(rows), str(sleep_ms)]
+        self._process = None
         self.rows, self.batches, self.note = 0, 0, ""
 
     def start(self, stage):
@@ -80,7 +81,8 @@ class Loop:
         self.note = f"{self.batches:,} batches"
 
     def abandon(self):
-        self._process.kill()
+        if self._process is not None:
+            self._process.kill()
 
 
 class OnOff(Loop):
@@ -111,6 +113,10 @@ class OnOff(Loop):
         self._watcher.join()
         super().stop()
         self.note += f", held and released {self._switches} times"
+
+    def abandon(self):
+        self._ended.set()
+        super().abandon()
 
 
 class OursDaemon(Daemon):

@@ -8,6 +8,7 @@ from postgres_server import PostgresServer, pg_program
 from server import WORKER
 from throttle_site import CLIENTS, Load
 
+CATCH_UP_SECONDS = 1800  # of a replica that a contender without a throttle has left far behind
 SITE_SCALE = 10  # 100,000 accounts each
 SETTINGS = """
 fsync = on
@@ -26,6 +27,8 @@ class PgbenchLoad(Load):
 
 
 class BenchPostgres(PostgresServer):
+    slow_duty = 0.05  # of the process that replays
+
     def copy_to_replica(self):
         with open(os.path.join(self.primary.data, "postgresql.conf"), "a") as f:
             f.write(SETTINGS)
@@ -54,7 +57,7 @@ class BenchPostgres(PostgresServer):
         self.sql(self.db, "VACUUM pgbench_branches, pgbench_tellers, pgbench_history")
         self.sql(self.db, "CHECKPOINT")
         lsn = self.value(self.db, "SELECT pg_current_wal_lsn()::text")
-        self.wait_replayed("postgres", f"SELECT 1 WHERE pg_last_wal_replay_lsn() >= '{lsn}'", 120)
+        self.wait_replayed("postgres", f"SELECT 1 WHERE pg_last_wal_replay_lsn() >= '{lsn}'", CATCH_UP_SECONDS)
         self.sql("postgres", "CHECKPOINT", replica=True)
 
     def loop_address(self):

@@ -4,7 +4,7 @@ matplotlib, a SCENARIO.png."""
 import os
 import sys
 
-from throttle_judge import EXCESS_MOST, INCREASE, WINDOW_SECONDS, best_fixed, judge_all, p95
+from throttle_judge import EXCESS_MOST, INCREASE, LAG_GRACE_SECONDS, WINDOW_SECONDS, best_fixed, judge_all, p95
 from throttle_record import load_scenario, write_csv
 
 NEEDS_MATPLOTLIB = "no plots: matplotlib is missing (apt install python3-matplotlib; RENDER=FOLDER make bench-throttle draws them later)"
@@ -95,7 +95,7 @@ def verdict_on(name, best, verdicts):
     return lines
 
 
-def doubts(verdicts):
+def doubts(runs, verdicts):
     found = []
     thin = sum(one.thin for one in verdicts)
     if thin:
@@ -103,6 +103,9 @@ def doubts(verdicts):
     past = min(one.judged_past_end for one in verdicts)
     if past < 59:
         found.append(f"Judged until {past:.0f} s past the end of the work only.")
+    lag = max(one.lag_most for one in verdicts if one.is_control)
+    if lag > LAG_GRACE_SECONDS and not any(phase["replica"] == "paused" for phase in runs[0].phases):
+        found.append(f"The idle servers' replica was itself up to {lag:.1f} s behind.")
     idle = [one.p95 for one in verdicts if one.is_control]
     if max(idle) > min(idle) * 1.1:
         found.append(f"The idle server's P95 itself went from {min(idle):.2f} to {max(idle):.2f} ms: the machine was not quiet, or has changed meanwhile.")
@@ -114,7 +117,7 @@ def text_of(scenario, runs, verdicts):
     lines = [verdict_on_controls(verdicts), verdict_on_fixed(best, verdicts)]
     for name in ("none", "onoff", "off", "ours"):
         lines += verdict_on(name, best, verdicts)
-    lines += [f"Doubt: {one}" for one in doubts(verdicts)]
+    lines += [f"Doubt: {one}" for one in doubts(runs, verdicts)]
     return (f"## {facts['server']}: {scenario}\n\n{facts['rate']} requests/s of the site, {facts['table_rows']:,} rows.\n\n"
             + table(verdicts) + "\n" + "".join(f"- {line}\n" for line in lines))
 

@@ -76,7 +76,7 @@ class Script:
         if phase["load"] > 1:
             self._stage.site.add(phase["load"] - 1, phase["end"] - phase["begin"])
         if phase["replica"] == "slow":
-            self._slow = SlowReplica(self._stage.server, self._stage.settings.slow_duty)
+            self._slow = SlowReplica(self._stage.server, self._stage.settings.slow_duty or self._stage.server.slow_duty)
         elif phase["replica"] == "paused":
             self._stage.server.pause_apply()
 
