@@ -10,7 +10,7 @@ DESTDIR ?=
 PKG_CONFIG ?= pkg-config
 
 LIBS_COMMON := jansson libconfig libcrypto libprotobuf-c
-LIBS_DAEMON := libpq libmariadb libsystemd glib-2.0
+LIBS_DAEMON := libpq libmariadb libsystemd glib-2.0 libcurl
 CPPFLAGS += -I. -D_GNU_SOURCE $(if $(FAILPOINTS),-DBACKFILLD_FAILPOINTS=1)
 CFLAGS ?= -O2 -g
 WERROR ?= -Werror
@@ -59,6 +59,7 @@ DAEMON_SRC := \
 	daemon/base/clock.c \
 	daemon/base/config.c \
 	daemon/base/failpoint.c \
+	daemon/base/http_client.c \
 	daemon/base/log.c \
 	daemon/base/notify.c \
 	daemon/base/zone.c \

@@ -6,7 +6,7 @@ set -eu
 packages='
 gcc clang libclang-rt-14-dev libc6-dev make pkg-config binutils git
 libpq-dev libmariadb-dev libev-dev libconfig-dev libsystemd-dev libjansson-dev libpg-query-dev libprotobuf-c-dev libssl-dev
-libglib2.0-dev tzdata
+libglib2.0-dev tzdata libcurl4-openssl-dev
 uthash-dev libcmocka-dev
 postgresql-15 postgresql-client-15 pgbouncer
 mariadb-server-core mariadb-client-core

@@ -14,10 +14,10 @@ BELOW = {
     "daemon": {"daemon", "daemon/serve", "daemon/job", "daemon/throttle", "daemon/engine", "daemon/base", "common"},
     "ctl": {"ctl", "common"},
 }
-# Neither the event loop nor a database client: these files, and all of these folders.
+# Neither the event loop nor a database or web client: these files, and all of these folders.
 PURE = {"daemon/throttle/decide", "daemon/throttle/pace", "daemon/throttle/baseline", "daemon/job/plan", "daemon/job/job_state"}
 PURE_FOLDERS = {"common", "ctl"}
-IMPURE = {"ev.h", "libpq-fe.h", "mysql.h"}
+IMPURE = {"ev.h", "libpq-fe.h", "mysql.h", "curl.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^">]+)[">]', re.M)
 
 
