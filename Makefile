@@ -38,6 +38,7 @@ COMMON_SRC := \
 	common/jobfile.c \
 	common/jobfile_keys.c \
 	common/jobfile_limits.c \
+	common/json_path.c \
 	common/keytable.c \
 	common/keytable_doc.c \
 	common/keytable_scan.c \
@@ -129,6 +130,7 @@ DAEMON_SRC := \
 	daemon/throttle/decide.c \
 	daemon/throttle/guard.c \
 	daemon/throttle/histogram.c \
+	daemon/throttle/http_value.c \
 	daemon/throttle/jump.c \
 	daemon/throttle/lag.c \
 	daemon/throttle/latency.c \

@@ -15,7 +15,8 @@ BELOW = {
     "ctl": {"ctl", "common"},
 }
 # Neither the event loop nor a database or web client: these files, and all of these folders.
-PURE = {"daemon/throttle/decide", "daemon/throttle/pace", "daemon/throttle/baseline", "daemon/job/plan", "daemon/job/job_state"}
+PURE = {"daemon/throttle/decide", "daemon/throttle/pace", "daemon/throttle/baseline", "daemon/throttle/http_value", "daemon/job/plan",
+        "daemon/job/job_state"}
 PURE_FOLDERS = {"common", "ctl"}
 IMPURE = {"ev.h", "libpq-fe.h", "mysql.h", "curl.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^">]+)[">]', re.M)
