@@ -242,6 +242,17 @@ MUTANTS = {
                           ["test_throttle.py::test_a_held_job_shows_no_eta"]),
     "beyond 100 %": ([("daemon/job/plan.c", "progress < 0.99 ? progress : 0.99", "progress"),
                       ("daemon/job/plan.c", "scanned > 0 ? 0.99 : 0.0", "(double)scanned / (double)estimated")], ["unit/test_plan"]),
+    **{f"HTTP: {what}": ([("daemon/base/http_client.c", old, new)], ["unit/test_http_client"]) for what, old, new in (
+        ("a look-up that nobody waits for connects", "if (request->fn == NULL)\n\t\treturn CURL_SOCKET_BAD;", ""),
+        ("the end of a request waits for its look-up", "CURLOPT_QUICK_EXIT, 1L", "CURLOPT_QUICK_EXIT, 0L"),
+        ("the environment chooses a proxy", 'curl_easy_setopt(easy, CURLOPT_PROXY, "");', ""),
+        ("a body has no end", "length > request->max_bytes - request->body.length", "false"),
+        ("a header may be two", 'strpbrk(*headers, "\\r\\n") != NULL', "false"))},
+    **{f"HTTP: {what}": ([("daemon/throttle/http_value.c", old, new)], ["unit/test_http_value"]) for what, old, new in (
+        ("NaN is go", "if (is_like_number(answer->body))", "if (false)"),
+        ("any series will do", "if (series > 1)", "if (false)"),
+        ("429 is a refusal like others", "answer->status == STATUS_TOO_MANY_REQUESTS", "false"),
+        ("a refusal has a value", "answer->status < 200 || answer->status > 299", "false"))},
 
     # --- what is refused ---
     **{f"{name} is not refused": ([(where, old, new)], [f"test_refusals.py::test_refused[{test}]"]) for name, where, old, new, test in (
