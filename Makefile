@@ -249,6 +249,10 @@ docs-keys: $(BUILD)/tests/lint/gendoc ## write the references of the job file an
 test: ## build with gcc and clang, run every test under ASan and UBSan
 	tests/run.sh
 
+.PHONY: sim
+sim: $(filter $(BUILD)/tests/sim/%,$(UNIT_BIN)) ## the simulations with RUNS (10000) worlds each; SEED=n replays
+	@for t in $^; do RUNS=$(or $(RUNS),10000) $$t || exit 1; done
+
 .PHONY: integration
 integration: all ## run the integration tests with the plain build on both engines; ENGINE=mariadb chooses
 	$(MAKE) -s VARIANT=failpoint FAILPOINTS=1 starve

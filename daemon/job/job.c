@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <ev.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,9 +278,11 @@ static bool allowed(struct job *job) {
 		return false;
 	}
 	pace_allow(&job->pace, job->answer.rate_rows_s, job->answer.batch_ms);
-	int64_t rest_us = job->rest_until_us - clock_monotonic_us();
-	if (rest_us > 500) {
-		job_look_in_ms(job, (double)rest_us / 1000.0);
+	if (job->tries == 0 && job->last_end_us > 0)
+		job_rest(job); /* by what is allowed now */
+	double rest_ms = (double)(job->rest_until_us - clock_monotonic_us()) / 1000;
+	if (rest_ms > 0.5) {
+		job_look_in_ms(job, fmin(rest_ms, JOB_LONGEST_REST_MS));
 		return false;
 	}
 	return target_take_slot(job->target);

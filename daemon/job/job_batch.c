@@ -8,6 +8,7 @@
 #include "daemon/throttle/pace.h"
 
 #include <ev.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -87,7 +88,7 @@ static void committed(struct job *job, const struct batch_result *result) {
 	job_release_hold(job);
 	if (result->window.rows_scanned > 0)
 		pace_batch_done(&job->pace, settings, result->window.rows_scanned, result->work_us, result->batch_us, cycle_us);
-	job_look_in_ms(job, (double)job->pace.last_delay_us / 1000.0);
+	job_look_in_ms(job, fmin((double)job->pace.last_delay_us / 1000, JOB_LONGEST_REST_MS));
 }
 
 static void try_again(struct job *job, const char *probe, const char *why) {

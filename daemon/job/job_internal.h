@@ -16,6 +16,8 @@
 
 #include <ev.h>
 
+/* Without a look: guards are watched, and limits may change, while a job rests. */
+enum { JOB_LONGEST_REST_MS = 500 };
 enum { JOB_TRIES_BEFORE_HOLD = 5 }; /* of one batch that meets locks, before we say who holds them */
 
 struct job_check;

@@ -7,7 +7,7 @@ const int64_t control_tick_us = 5000000;
 /* In log space, so that a step is a share of what is there; held in a band around the set point. */
 static const double set_point = 0.6, band = 0.1;
 /* Where it is estimated: as near to the limit as so many standard errors allow. */
-static const double errors_from_limit = 2.2, lowest_set_point = 0.5, highest_set_point = 0.8;
+static const double errors_from_limit = 2.4, lowest_set_point = 0.5, highest_set_point = 0.8;
 static const double gain = 0.15, grow_most = 0.06, shrink_most = -0.25;
 /* Somebody was hurt: more than a step. */
 static const double over = 1, over_factor = 0.75, far_over = 2.5, far_over_factor = 0.5;
@@ -17,6 +17,8 @@ static const double smoothing = 0.5;
 static const double start_factor = 1.65, start_until = 0.3;
 /* Near the rate that was too much, more slowly. It ages, as the site may have more room by now. */
 static const double near_bad = 0.9, near_bad_factor = 0.3, bad_ages_per_minute = 1.10;
+/* Far below it there is little to find out: what was lost to somebody else's stall is soon regained. */
+static const double surely_good = 0.5, regain_factor = 1.25;
 /* Who does not use what he has gets no more. */
 static const double used_enough = 0.7;
 static const double lowest_rate = 1, highest_rate = 1e9;
@@ -80,6 +82,10 @@ static void grow(struct control *control, const struct control_input *input) {
 		set_rate(control, control->rate_rows_s * (control->slow_start ? start_factor : 1));
 		return;
 	}
+	if (control->bad_by_latency && input->pressure < start_until && control->rate_rows_s < surely_good * control->bad_rate) {
+		set_rate(control, control->rate_rows_s * regain_factor);
+		return;
+	}
 	double step = fmin(gain * (set_point_of(input) - input->pressure), grow_most);
 	if (control->bad_rate > 0 && control->rate_rows_s > near_bad * control->bad_rate)
 		step *= near_bad_factor;
@@ -95,8 +101,10 @@ static void bound_batch(struct control *control, const struct control_input *inp
 static void step(struct control *control, const struct control_input *input) {
 	double p = input->pressure, wanted = set_point_of(input);
 	bool too_much = p > over && control->smooth > over;
-	if (p > over && !control->is_over) /* the first of several: those behind it are cut already */
+	if (p > over && !control->is_over) { /* the first of several: those behind it are cut already */
 		control->bad_rate = rate_at_work(control, input);
+		control->bad_by_latency = input->latency_binds;
+	}
 	control->is_over = p > over;
 	if (input->growth == GROWTH_HALVE || p > far_over) {
 		shorten(control, input);
@@ -148,6 +156,7 @@ const char *control_move_text(enum control_move move) {
 
 void control_exceeded(struct control *control) {
 	control->bad_rate = control->rate_rows_s;
+	control->bad_by_latency = false;
 	control->slow_start = false;
 	control->move = MOVE_CUT;
 	set_rate(control, control->rate_rows_s * far_over_factor);

@@ -26,14 +26,15 @@ enum control_move {
 
 struct control {
 	enum control_move move;
-	double rate_rows_s; /* of all jobs together */
-	double batch_ms;    /* what a batch should take at most */
-	bool slow_start;    /* nothing has been felt yet */
-	double smooth;      /* the pressure, smoothed */
-	bool is_over;       /* the pressure was above its limit at the last tick */
-	double bad_rate;    /* the last one at which the pressure was too high, aging; 0: none */
-	int rest_ticks;     /* so many ticks nothing is changed, for what was done to show */
-	int64_t ticked_us;  /* 0: never */
+	double rate_rows_s;  /* of all jobs together */
+	double batch_ms;     /* what a batch should take at most */
+	bool slow_start;     /* nothing has been felt yet */
+	double smooth;       /* the pressure, smoothed */
+	bool is_over;        /* the pressure was above its limit at the last tick */
+	double bad_rate;     /* the last one at which the pressure was too high, aging; 0: none */
+	bool bad_by_latency; /* which may have been a stall of the site's own; a lag was ours */
+	int rest_ticks;      /* so many ticks nothing is changed, for what was done to show */
+	int64_t ticked_us;   /* 0: never */
 };
 
 struct control_input {

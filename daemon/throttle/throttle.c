@@ -198,7 +198,7 @@ static struct probe *canary_for(struct throttle *throttle, const struct throttle
 		return NULL;
 	if (settings->nlatency_queries == 0)
 		return canary->nqueries > 0 ? take_canary(throttle, canary, settings) : NULL;
-	autofree char *about = mem_printf("%zu queries", settings->nlatency_queries);
+	autofree char *about = mem_printf(settings->nlatency_queries == 1 ? "1 query" : "%zu queries", settings->nlatency_queries);
 	struct canary own = {.queries = settings->latency_queries, .nqueries = settings->nlatency_queries, .about = about};
 	return take_canary(throttle, &own, settings);
 }

@@ -153,6 +153,11 @@ class PostgresDialect:
         return f"(SELECT true FROM pg_sleep({seconds}))"
 
     @staticmethod
+    def sleeping(seconds):
+        """A query that takes as long as another one says."""
+        return f"SELECT pg_sleep(({seconds}))"
+
+    @staticmethod
     def waits_at_most(seconds):
         """For a session's locks."""
         return f"SET statement_timeout = '{seconds}s'"
@@ -329,6 +334,11 @@ class MySQLDialect:
     @staticmethod
     def slept(seconds):
         return f"(SELECT s = 0 FROM (SELECT sleep({seconds}) AS s LIMIT 1) d)"
+
+    @staticmethod
+    def sleeping(seconds):
+        """A query that takes as long as another one says."""
+        return f"SELECT SLEEP(({seconds}))"
 
     @staticmethod
     def waits_at_most(seconds):

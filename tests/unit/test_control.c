@@ -151,6 +151,39 @@ static void near_what_was_too_much_it_creeps(void **state) {
 	assert_true(c.bad_rate > 1090 && c.bad_rate < 1120);
 }
 
+/* What passed by itself was hardly our rate. A lag was: there it creeps from anywhere. */
+static void what_a_stall_took_is_soon_regained(void **state) {
+	(void)state;
+	tick_at(3);
+	assert_true(near(c.bad_rate, 1000) && near(c.rate_rows_s, 500));
+	tick_at(3);
+	assert_true(c.bad_rate > 1000 && c.bad_rate < 1010); /* the first one alone, aging */
+	assert_true(near(c.rate_rows_s, 250));
+	tick_at(0);
+	tick_at(0);
+	assert_true(near(c.rate_rows_s, 250 * 1.25));
+	control_exceeded(&c);
+	double before = c.rate_rows_s;
+	c.bad_rate = 1000;
+	c.rest_ticks = 0;
+	tick_at(0);
+	assert_true(near(c.rate_rows_s, before * exp(0.06)));
+}
+
+/* Nothing that was felt before is answered a second time, and what was asked for is still uncertain. */
+static void the_set_point_goes_by_what_is_sure(void **state) {
+	(void)state;
+	struct control_input input = {.pressure = 0.65, .latency_binds = true, .latency_watched = true, .used_rows_s = 1000};
+	c.slow_start = false;
+	input.uncertainty = 0.05; /* as far as 0.8 */
+	tick(input);
+	assert_true(c.rate_rows_s > 1000);
+	c.rate_rows_s = 1000;
+	input.uncertainty = 0.3; /* no nearer than 0.5 */
+	tick(input);
+	assert_true(near(c.rate_rows_s, 1000) && c.batch_ms < 5);
+}
+
 static void shares_are_equal_but_for_who_cant_use_his(void **state) {
 	(void)state;
 	double shares[4];
@@ -178,6 +211,8 @@ int main(void) {
 		cmocka_unit_test_setup(who_does_not_use_it_gets_no_more, begin),
 		cmocka_unit_test_setup(an_unused_allowance_is_no_measure, begin),
 		cmocka_unit_test_setup(near_what_was_too_much_it_creeps, begin),
+		cmocka_unit_test_setup(what_a_stall_took_is_soon_regained, begin),
+		cmocka_unit_test_setup(the_set_point_goes_by_what_is_sure, begin),
 		cmocka_unit_test_setup(shares_are_equal_but_for_who_cant_use_his, begin),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
