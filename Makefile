@@ -44,6 +44,7 @@ COMMON_SRC := \
 	common/keytable_scan.c \
 	common/keytable_value.c \
 	common/mem.c \
+	common/own_probe.c \
 	common/rpc.c \
 	common/sqlcheck.c \
 	common/sqlcheck_mysql.c \
@@ -133,12 +134,14 @@ DAEMON_SRC := \
 	daemon/throttle/http_value.c \
 	daemon/throttle/jump.c \
 	daemon/throttle/lag.c \
+	daemon/throttle/level.c \
 	daemon/throttle/latency.c \
 	daemon/throttle/pace.c \
 	daemon/throttle/phases.c \
 	daemon/throttle/probe.c \
 	daemon/throttle/probe_canary.c \
 	daemon/throttle/probe_lag.c \
+	daemon/throttle/probe_level.c \
 	daemon/throttle/reading.c \
 	daemon/throttle/regulate.c \
 	daemon/throttle/replica.c \

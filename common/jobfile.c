@@ -2,6 +2,7 @@
 
 #include "common/jobfile_keys.h"
 #include "common/mem.h"
+#include "common/own_probe.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ void jobfile_free(struct jobfile *job) {
 	free(job->into_table);
 	free_assignments(job->set, job->nset);
 	free_assignments(job->columns, job->ncolumns);
+	own_probe_free_all(job->settings.throttle.sql, job->settings.throttle.nsql);
 	free(job);
 }
 
@@ -152,6 +154,7 @@ static bool fill_sha256(struct jobfile *job, struct error *err) {
 	add_text(&text, "into.table", job->into_table);
 	add_assignments(&text, "set", job->set, job->nset);
 	add_assignments(&text, "columns", job->columns, job->ncolumns);
+	own_probe_canonical("throttle.sql", job->settings.throttle.sql, job->settings.throttle.nsql, &text);
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	unsigned length = 0;
 	if (EVP_Digest(text.data, text.length, sum, &length, EVP_sha256(), NULL) != 1)
@@ -195,6 +198,7 @@ static struct job_settings settings_copy(const struct job_settings *settings) {
 	copy.throttle.latency_queries = mem_copy_strings(settings->throttle.latency_queries, settings->throttle.nlatency_queries);
 	copy.windows = mem_copy_strings(settings->windows, settings->nwindows);
 	copy.timezone = mem_dup(settings->timezone);
+	copy.throttle.sql = own_probe_copy_all(settings->throttle.sql, settings->throttle.nsql);
 	return copy;
 }
 
@@ -203,6 +207,7 @@ static void settings_clear(struct job_settings *settings) {
 	mem_free_strings(settings->throttle.latency_queries, settings->throttle.nlatency_queries);
 	mem_free_strings(settings->windows, settings->nwindows);
 	free(settings->timezone);
+	own_probe_free_all(settings->throttle.sql, settings->throttle.nsql);
 }
 
 bool jobfile_set_many(struct jobfile *job, const struct jobfile_setting *settings, size_t count, struct error *err) {

@@ -2,6 +2,7 @@
 #include "common/duration.h"
 #include "common/jobfile.h"
 #include "common/mem.h"
+#include "common/own_probe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,20 +20,21 @@ enum way {
 	MORE,
 };
 
+enum kind { IS_NUMBER, IS_MS, IS_COUNT, IS_BYTES, IS_BOOL }; /* a double, three int64_t, a bool */
+
 struct limit {
 	const char *key;
-	bool is_ms; /* int64_t, milliseconds; else a double */
-	bool is_count;
+	enum kind kind;
 	enum way way;
 	size_t offset, said_offset;
 };
 
-#define MS(KEY, T, MEMBER, SAID, WAY)                                                                                            \
-	{ .key = (KEY), .is_ms = true, .way = (WAY), .offset = offsetof(T, MEMBER), .said_offset = offsetof(T, SAID) }
-#define NUMBER(KEY, T, MEMBER, WAY)                                                                                              \
-	{ .key = (KEY), .way = (WAY), .offset = offsetof(T, MEMBER), .said_offset = offsetof(T, MEMBER##_said) }
-#define COUNT(KEY, T, MEMBER, WAY)                                                                                               \
-	{ .key = (KEY), .is_count = true, .way = (WAY), .offset = offsetof(T, MEMBER), .said_offset = offsetof(T, MEMBER##_said) }
+#define LIMIT(KIND, KEY, T, MEMBER, SAID, WAY)                                                                                   \
+	{ .key = (KEY), .kind = (KIND), .way = (WAY), .offset = offsetof(T, MEMBER), .said_offset = offsetof(T, SAID) }
+#define MS(KEY, T, MEMBER, SAID, WAY) LIMIT(IS_MS, KEY, T, MEMBER, SAID, WAY)
+#define NUMBER(KEY, T, MEMBER, WAY) LIMIT(IS_NUMBER, KEY, T, MEMBER, MEMBER##_said, WAY)
+#define COUNT(KEY, T, MEMBER, WAY) LIMIT(IS_COUNT, KEY, T, MEMBER, MEMBER##_said, WAY)
+#define BYTES(KEY, T, MEMBER, WAY) LIMIT(IS_BYTES, KEY, T, MEMBER##_bytes, MEMBER##_said, WAY)
 
 static const struct limit throttle_limits[] = {
 	MS("throttle.max_lag", struct throttle_settings, max_lag_ms, max_lag_said, LESS),
@@ -41,6 +43,16 @@ static const struct limit throttle_limits[] = {
 	MS("throttle.max_p95", struct throttle_settings, max_p95_ms, max_p95_said, LESS_OR_OFF),
 	NUMBER("throttle.latency.rate", struct throttle_settings, latency_rate, MORE),
 	MS("throttle.latency.learn", struct throttle_settings, latency_learn_ms, latency_learn_said, MORE),
+	MS("throttle.max_oldest", struct throttle_settings, max_oldest_ms, max_oldest_said, LESS_OR_OFF),
+	COUNT("throttle.max_active", struct throttle_settings, max_active, LESS_OR_OFF),
+	COUNT("throttle.max_lock_waiters", struct throttle_settings, max_lock_waiters, LESS_OR_OFF),
+	BYTES("throttle.max_wal_retained", struct throttle_settings, max_wal_retained, LESS_OR_OFF),
+	LIMIT(IS_BOOL, "throttle.slots", struct throttle_settings, slots, slots_said, MORE),
+	COUNT("throttle.max_archive_queue", struct throttle_settings, max_archive_queue, LESS_OR_OFF),
+	NUMBER("throttle.max_dead_ratio", struct throttle_settings, max_dead_ratio, LESS_OR_OFF),
+	COUNT("throttle.max_history_list", struct throttle_settings, max_history_list, LESS_OR_OFF),
+	BYTES("throttle.max_binlog_rate", struct throttle_settings, max_binlog_rate, LESS_OR_OFF),
+	NUMBER("throttle.max_flow_control", struct throttle_settings, max_flow_control, LESS_OR_OFF),
 	{0},
 };
 static const struct limit guard_limits[] = {
@@ -48,6 +60,7 @@ static const struct limit guard_limits[] = {
 	NUMBER("guards.error_rate", struct guard_settings, error_rate, LESS),
 	COUNT("guards.failed_batches", struct guard_settings, failed_batches, LESS),
 	NUMBER("guards.p95_increase", struct guard_settings, p95_increase, LESS_OR_OFF),
+	NUMBER("guards.disk_used", struct guard_settings, disk_used, LESS_OR_OFF),
 	{0},
 };
 
@@ -61,12 +74,18 @@ static double number_of(const struct limit *limit, const void *settings) {
 	const char *at = (const char *)settings + limit->offset;
 	int64_t whole;
 	double number;
-	if (limit->is_ms || limit->is_count) {
+	bool yes;
+	switch (limit->kind) {
+	case IS_NUMBER:
+		memcpy(&number, at, sizeof number);
+		return number;
+	case IS_BOOL:
+		memcpy(&yes, at, sizeof yes);
+		return yes;
+	default:
 		memcpy(&whole, at, sizeof whole);
 		return (double)whole;
 	}
-	memcpy(&number, at, sizeof number);
-	return number;
 }
 
 static bool is_looser(const struct limit *limit, double job, double target) {
@@ -82,7 +101,16 @@ static bool is_looser(const struct limit *limit, double job, double target) {
 }
 
 static char *number_text(const struct limit *limit, double number) {
-	return limit->is_ms ? duration_format_ms((int64_t)number) : mem_printf("%.10g", number);
+	switch (limit->kind) {
+	case IS_MS:
+		return duration_format_ms((int64_t)number);
+	case IS_BYTES:
+		return size_format_bytes((int64_t)number);
+	case IS_BOOL:
+		return mem_dup(number > 0 ? "true" : "false");
+	default:
+		return mem_printf("%.10g", number);
+	}
 }
 
 static bool check_numbers(const struct limit *limits, const void *job, const void *target, struct error *err) {
@@ -96,11 +124,14 @@ static bool check_numbers(const struct limit *limits, const void *job, const voi
 	return true;
 }
 
+static size_t size_of(enum kind kind) {
+	return kind == IS_NUMBER ? sizeof(double) : kind == IS_BOOL ? sizeof(bool) : sizeof(int64_t);
+}
+
 static void inherit_numbers(const struct limit *limits, void *job, const void *target) {
 	for (const struct limit *limit = limits; limit->key != NULL; limit++)
 		if (!was_said(limit, job))
-			memcpy((char *)job + limit->offset, (const char *)target + limit->offset,
-			       limit->is_ms || limit->is_count ? sizeof(int64_t) : sizeof(double));
+			memcpy((char *)job + limit->offset, (const char *)target + limit->offset, size_of(limit->kind));
 }
 
 /* As the throttle reads the list: "!name" leaves one out, names without it mean these alone. */
@@ -157,11 +188,23 @@ static bool check_latency(const struct throttle_settings *job, const struct thro
 	return true;
 }
 
+/* All of the target's are asked for the job, too: it may have more. */
+static bool check_probes(const struct throttle_settings *job, const struct throttle_settings *target, struct error *err) {
+	for (size_t i = 0; i < job->nsql; i++) {
+		if (job->sql[i].inherited || own_probe_find(target->sql, target->nsql, job->sql[i].name) == NULL)
+			continue;
+		error_set(err, ERROR_DATA, "throttle.sql: its target's configuration has a probe named \"%s\"", job->sql[i].name);
+		return error_hint(err, "that one counts for each job: leave it out, or give yours another name");
+	}
+	return true;
+}
+
 bool jobfile_check_limits(const struct jobfile *job, const struct throttle_settings *target_throttle,
                           const struct guard_settings *target_guards, struct error *err) {
 	const struct throttle_settings *t = &job->settings.throttle;
 	return check_numbers(throttle_limits, t, target_throttle, err) && check_replicas(t, target_throttle, err) &&
-	       check_latency(t, target_throttle, err) && check_numbers(guard_limits, &job->settings.guards, target_guards, err);
+	       check_latency(t, target_throttle, err) && check_probes(t, target_throttle, err) &&
+	       check_numbers(guard_limits, &job->settings.guards, target_guards, err);
 }
 
 static void inherit_strings(char ***strings, size_t *count, char *const *from, size_t from_count) {
@@ -182,4 +225,5 @@ void jobfile_inherit_limits(struct jobfile *job, const struct throttle_settings 
 		                target_throttle->nlatency_queries);
 	if (!t->latency_source_said)
 		t->latency_source = target_throttle->latency_source;
+	own_probe_inherit(&t->sql, &t->nsql, target_throttle->sql, target_throttle->nsql);
 }

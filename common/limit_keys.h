@@ -7,6 +7,7 @@
 
 #include "common/keytable.h"
 #include "common/limits.h"
+#include "common/own_probe.h"
 
 #define MS_PER_HOUR 3600e3
 
@@ -14,17 +15,18 @@
 bool limit_keys_load_later(const struct keytable_document *document, const struct key *key, config_setting_t *setting, void *base,
                            struct error *err);
 
-#define LATER_NUMBER(NAME, TYPE, MIN, MAX, OFF, DOC)                                                                             \
-	{                                                                                                                            \
-		.name = (NAME), .type = (TYPE), .flags = KEY_LIVE | KEY_LATER | KEY_UNSTORED, .min = (MIN), .max = (MAX),                \
-		.fallback = (OFF), .doc = (DOC)                                                                                          \
-	}
-
 /* MEMBER has a MEMBER_said beside it, but for a unit at its end: the row says SAID then. */
 #define LIMIT_KEY(NAME, TYPE, T, MEMBER, SAID, MIN, MAX, DEFAULT, DOC)                                                           \
 	{                                                                                                                            \
 		.name = (NAME), .type = (TYPE), .flags = KEY_LIVE, .offset = offsetof(T, MEMBER), .said_offset = offsetof(T, SAID),      \
 		.min = (MIN), .max = (MAX), .fallback = (DEFAULT), .doc = (DOC)                                                          \
+	}
+
+/* The same of one that came later, of which 0 is no limit. */
+#define LEVEL_KEY(NAME, TYPE, T, MEMBER, SAID, MAX, DEFAULT, DOC)                                                                \
+	{                                                                                                                            \
+		.name = (NAME), .type = (TYPE), .flags = KEY_LIVE | KEY_NEWER, .offset = offsetof(T, MEMBER),                            \
+		.said_offset = offsetof(T, SAID), .max = (MAX), .fallback = (DEFAULT), .doc = (DOC)                                      \
 	}
 
 #define THROTTLE_KEYS(T, THROTTLE)                                                                                               \
@@ -85,20 +87,46 @@ bool limit_keys_load_later(const struct keytable_document *document, const struc
 		LIMIT_KEY("throttle.latency.learn", KEY_DURATION, T, THROTTLE.latency_learn_ms, THROTTLE.latency_learn_said, 1000,       \
 	              MS_PER_HOUR, "30s",                                                                                            \
 	              "So long nothing is done before the first batch, to learn what the latency is without us."),                   \
-		LATER_NUMBER("throttle.max_active", KEY_INT, 0, 1e6, "0", "Active sessions without ours; 0 = not watched."),             \
-		LATER_NUMBER("throttle.max_lock_waiters", KEY_INT, 0, 1e6, "0", "Sessions that wait for locks; 0 = not watched."),       \
-		LATER_NUMBER("throttle.max_wal_retained", KEY_SIZE, 0, 1125899906842624.0, "0B",                                         \
-	                 "WAL kept by the worst slot; 0 = off."),                                                                    \
-		LATER_NUMBER("throttle.max_archive_queue", KEY_INT, 0, 1e9, "0", "WAL files that wait for the archiver; 0 = off."),      \
-		LATER_NUMBER("throttle.max_dead_ratio", KEY_FLOAT, 0, 1000, "0", "Dead rows over autovacuum's trigger; 0 = off."),       \
-		LATER_NUMBER("throttle.max_history_list", KEY_INT, 0, 1e12, "0", "InnoDB's history list; 0 = not watched."),             \
-		LATER_NUMBER("throttle.max_binlog_rate", KEY_SIZE, 0, 1125899906842624.0, "0B", "Binlog bytes a minute; 0 = off."),      \
+		LEVEL_KEY("throttle.max_active", KEY_INT, T, THROTTLE.max_active, THROTTLE.max_active_said, 1e6, "0",                    \
+	              "Sessions at work, without ours; 0: not watched."),                                                            \
+		LEVEL_KEY("throttle.max_lock_waiters", KEY_INT, T, THROTTLE.max_lock_waiters, THROTTLE.max_lock_waiters_said, 1e6, "0",  \
+	              "Sessions that wait for locks, without ours; 0: not watched."),                                                \
+		LEVEL_KEY("throttle.max_oldest", KEY_DURATION, T, THROTTLE.max_oldest_ms, THROTTLE.max_oldest_said, 720 * MS_PER_HOUR,   \
+	              "10m",                                                                                                         \
+	              "The oldest transaction's age, ours left out: from half of it on the work becomes slower, down to a quarter "  \
+	              "of its rate, and is never held for it. 0: not watched."),                                                     \
+		LEVEL_KEY("throttle.max_wal_retained", KEY_SIZE, T, THROTTLE.max_wal_retained_bytes, THROTTLE.max_wal_retained_said,     \
+	              1125899906842624.0, "0B", "PostgreSQL: WAL that the worst replication slot keeps; 0: not watched."),           \
+		{.name = "throttle.slots",                                                                                               \
+	     .type = KEY_BOOL,                                                                                                       \
+	     .flags = KEY_LIVE | KEY_NEWER,                                                                                          \
+	     .offset = offsetof(T, THROTTLE.slots),                                                                                  \
+	     .said_offset = offsetof(T, THROTTLE.slots_said),                                                                        \
+	     .fallback = "true",                                                                                                     \
+	     .doc = "PostgreSQL: no batch starts while a replication slot keeps more WAL than `max_wal_size`, so that its "          \
+	            "`wal_status` is not `reserved` any more."},                                                                     \
+		LEVEL_KEY("throttle.max_archive_queue", KEY_INT, T, THROTTLE.max_archive_queue, THROTTLE.max_archive_queue_said, 1e9,    \
+	              "0", "PostgreSQL: WAL files that wait for the archiver; 0: not watched."),                                     \
+		LEVEL_KEY("throttle.max_dead_ratio", KEY_FLOAT, T, THROTTLE.max_dead_ratio, THROTTLE.max_dead_ratio_said, 1000, "0",     \
+	              "PostgreSQL: dead rows of the worked table, or its worst partition, over the number that brings autovacuum; "  \
+	              "0: not watched."),                                                                                            \
+		LEVEL_KEY("throttle.max_history_list", KEY_INT, T, THROTTLE.max_history_list, THROTTLE.max_history_list_said, 1e12, "0", \
+	              "MySQL and MariaDB: the length of InnoDB's history list; 0: not watched."),                                    \
+		LEVEL_KEY("throttle.max_binlog_rate", KEY_SIZE, T, THROTTLE.max_binlog_rate_bytes, THROTTLE.max_binlog_rate_said,        \
+	              1125899906842624.0, "0B",                                                                                      \
+	              "MySQL and MariaDB: bytes that are written to the binary log in a minute; 0: not watched."),                   \
+		LEVEL_KEY(                                                                                                               \
+			"throttle.max_flow_control", KEY_FLOAT, T, THROTTLE.max_flow_control, THROTTLE.max_flow_control_said, 1, "0.1",      \
+			"Where there is Galera: the share of the time for which its flow control stops the node. Where there is group "      \
+			"replication: no batch starts while its flow control is at work, whatever share is said. 0: neither is watched."),   \
 		{.name = "throttle.sql",                                                                                                 \
 	     .type = KEY_CUSTOM,                                                                                                     \
-	     .flags = KEY_LATER | KEY_UNSTORED,                                                                                      \
-	     .wanted = "list of groups",                                                                                             \
-	     .load = limit_keys_load_later,                                                                                          \
-	     .doc = "Own probes: a query that returns one number."},                                                                 \
+	     .offset = offsetof(T, THROTTLE.sql),                                                                                    \
+	     .count_offset = offsetof(T, THROTTLE.nsql),                                                                             \
+	     .wanted = "list of groups { name; sql; ok; limit; every }",                                                             \
+	     .load = own_probe_load_sql,                                                                                             \
+	     .doc = "Own probes: queries that answer with one number each; the keys of each are below. A job's are asked beside "    \
+	            "its target's."},                                                                                                \
 	{                                                                                                                            \
 		.name = "throttle.http", .type = KEY_CUSTOM, .flags = KEY_LATER | KEY_UNSTORED, .wanted = "list of groups",              \
 		.load = limit_keys_load_later, .doc = "Own probes: a URL that returns a number or a status."                             \
@@ -135,7 +163,10 @@ bool limit_keys_load_later(const struct keytable_document *document, const struc
 	     .doc = "So many failed batches in a row pause the job. Read and checked, not used yet: the first one pauses."},         \
 		LIMIT_KEY("guards.p95_increase", KEY_FLOAT, T, GUARDS.p95_increase, GUARDS.p95_increase_said, 0, 100, "0.25",            \
 	              "P95 above its baseline by more than this share pauses the job, when slowing down has not helped; 0: never."), \
-		LATER_NUMBER("guards.disk_used", KEY_FLOAT, 0, 1, "0", "A fuller disk pauses; 0 = not watched."), {                      \
+		LEVEL_KEY("guards.disk_used", KEY_FLOAT, T, GUARDS.disk_used, GUARDS.disk_used_said, 1, "0.9",                           \
+	              "A data directory whose file system is fuller than this share pauses the job, if the daemon is on the "        \
+	              "server's host; 0: not watched."),                                                                             \
+	{                                                                                                                            \
 		.name = "guards.on_guard", .type = KEY_CHOICE, .flags = KEY_LIVE | KEY_LATER | KEY_UNSTORED,                             \
 		.choices = (const char *const[]){"pause", "rollback", NULL}, .fallback = "pause", .doc = "What a tripped guard does."    \
 	}

@@ -8,6 +8,17 @@
 
 enum latency_source { LATENCY_AUTO, LATENCY_HTTP, LATENCY_HISTOGRAM, LATENCY_CANARY, LATENCY_NONE };
 
+/* One that the site has written itself, of throttle.sql: what it asks for, and what the answer may be. */
+struct own_probe {
+	char *name;
+	char *text; /* the query */
+	char *path; /* NULL */
+	double ok, limit;
+	int64_t every_ms;
+	bool ok_said;   /* else it is half the limit */
+	bool inherited; /* the target's, not the job's */
+};
+
 /* Each with whether the file or `set` has said it; else the value is the built-in default, which the other side may loosen. */
 struct throttle_settings {
 	int64_t max_lag_ms; /* default 2000 */
@@ -19,8 +30,19 @@ struct throttle_settings {
 	enum latency_source latency_source;
 	char **latency_queries; /* nlatency_queries = 0: a read of the worked table by its key */
 	size_t nlatency_queries;
-	double latency_rate;      /* canary queries per second; default 50 */
-	int64_t latency_learn_ms; /* default 30000 */
+	double latency_rate;                                                       /* canary queries per second; default 50 */
+	int64_t latency_learn_ms;                                                  /* default 30000 */
+	int64_t max_active, max_lock_waiters, max_archive_queue, max_history_list; /* each 0: not asked */
+	int64_t max_wal_retained_bytes, max_binlog_rate_bytes;                     /* a minute; the same */
+	double max_dead_ratio;                                                     /* the same */
+	double
+		max_flow_control;  /* share of the time that Galera may be stopped, where there is flow control; default 0.1; the same */
+	int64_t max_oldest_ms; /* default 10 min; the same */
+	bool slots;            /* default true: no more WAL kept by a slot than max_wal_size */
+	struct own_probe *sql;
+	size_t nsql;
+	bool max_active_said, max_lock_waiters_said, max_archive_queue_said, max_history_list_said, max_wal_retained_said,
+		max_binlog_rate_said, max_dead_ratio_said, max_flow_control_said, max_oldest_said, slots_said;
 	bool max_lag_said, replicas_said, initial_rate_said, max_p95_increase_said, max_p95_said, latency_source_said,
 		latency_queries_said, latency_rate_said, latency_learn_said;
 };
@@ -30,6 +52,8 @@ struct guard_settings {
 	double error_rate;      /* default 0.01 */
 	int64_t failed_batches; /* default 3 */
 	double p95_increase;    /* share over the baseline; 0: none; default 0.25 */
+	double disk_used;       /* share of the data directory's file system; 0: not watched; default 0.9 */
+	bool disk_used_said;
 	bool lag_said, error_rate_said, failed_batches_said, p95_increase_said;
 };
 

@@ -474,7 +474,7 @@ void view_throttle(const struct view *view, const json_t *readings, struct strbu
 		table_take(table, pressure >= 0 ? mem_printf("%.2f", pressure) : NULL);
 		table_add(table, state, strcmp(state, "ok") == 0 ? PAINT_GOOD : strcmp(state, "high") == 0 ? PAINT_BAD : PAINT_WARN);
 		table_add(table, view_string(reading, "source"), PAINT_NONE);
-		table_add(table, view_string(reading, "reason"), PAINT_NONE);
+		table_add(table, string_or(reading, "reason", view_string(reading, "detail")), PAINT_NONE);
 	}
 	table_render(table, out);
 	table_free(table);

@@ -415,6 +415,7 @@ void config_free(struct config *config) {
 		for (size_t j = 0; j < target->nreplicas; j++)
 			keytable_clear(config_replica_keys, &target->replicas[j]);
 		free(target->replicas);
+		own_probe_free_all(target->throttle.sql, target->throttle.nsql);
 		keytable_clear(config_target_keys, target);
 	}
 	free(config->targets);

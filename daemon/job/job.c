@@ -195,7 +195,7 @@ static void claim_done(void *context, enum claim_end end, const char *why) {
 
 static void claim(struct job *job) {
 	job->taken = job->reread = false;
-	throttle_configure(job->user, NULL, NULL);
+	throttle_configure(job->user, NULL, NULL, NULL);
 	ahead_forget(job->ahead);
 	batch_texts_free(job->texts);
 	job->texts = NULL;
@@ -238,7 +238,7 @@ static void round_done(void *context, enum round_end end, const char *why) {
 static bool guard_tripped(struct job *job) {
 	const struct throttle_verdict *verdict = &job->answer.verdict;
 	int64_t limit_ms = job->claimed.job->settings.guards.lag_ms;
-	char reason[200];
+	char reason[440];
 	if (limit_ms > 0 && verdict->lag_s * 1000 > (double)limit_ms)
 		text_format(reason, sizeof reason, "guard: replica lag %.1f s > %.1f s (%s)", verdict->lag_s, (double)limit_ms / 1000.0,
 		            verdict->probe);

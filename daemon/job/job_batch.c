@@ -52,7 +52,9 @@ void job_use_throttle(struct job *job) {
 	canary.about = about;
 	if (segment != NULL)
 		canary_of(job, segment, &canary, &query, params);
-	throttle_configure(job->user, &job->claimed.job->settings, &canary);
+	struct throttle_table table = {.oid = shape->oid};
+	text_format(table.name, sizeof table.name, "%s", about);
+	throttle_configure(job->user, &job->claimed.job->settings, &canary, &table);
 	free(query);
 }
 

@@ -13,6 +13,8 @@ static const int late_periods = 2; /* not faster; */
 static const int64_t halve_after_us = 15000000, blind_after_us = 30000000;
 /* Who was blind believes the first readings only when others agree. */
 static const int64_t good_readings = 3;
+/* What only slows leaves so much of the rate at its limit, and beyond: it may be there for days. */
+static const double slowed_share = 0.25;
 
 static void set_probe(struct throttle_verdict *verdict, const struct reading *reading) {
 	text_format(verdict->probe, sizeof verdict->probe, "%s", reading->probe);
@@ -34,6 +36,28 @@ static void set_reason(struct throttle_verdict *verdict, const struct reading *r
 	            who != NULL ? ")" : "");
 }
 
+static void format_limit(const struct reading *reading, double share, char *out, size_t size) {
+	double limit = reading->ok + (reading->limit - reading->ok) * share;
+	if (reading->unit == UNIT_SECONDS)
+		text_format(out, size, "%g s", limit);
+	else
+		reading_format(reading->unit, limit, out, size);
+}
+
+static void slow_down(struct throttle_verdict *verdict, const struct reading *reading, int64_t now_us) {
+	double pressure = reading_pressure(reading, now_us);
+	double slowdown = (pressure < 1 ? pressure : 1) * (1 - slowed_share);
+	if (reading->state == READING_UNKNOWN || now_us - reading->at_us > blind_after_us || slowdown <= verdict->slowdown)
+		return;
+	char value[40], limit[40];
+	verdict->slowdown = slowdown;
+	reading_format(reading->unit, reading_value(reading, now_us), value, sizeof value);
+	format_limit(reading, 1, limit, sizeof limit);
+	text_format(verdict->slowed, sizeof verdict->slowed, "slowed to %.0f %%: %s %s, limit %s%s%s%s", (1 - slowdown) * 100,
+	            reading->what, value, limit, reading->detail[0] != '\0' ? " (" : "", reading->detail,
+	            reading->detail[0] != '\0' ? ")" : "");
+}
+
 static void hold_unknown(struct throttle_verdict *verdict, const struct reading *reading, int64_t now_us) {
 	const char *who = subject(reading);
 	char why[300];
@@ -49,14 +73,6 @@ static void hold_unknown(struct throttle_verdict *verdict, const struct reading 
 	            who != NULL ? who : "", who != NULL ? ")" : "", why);
 }
 
-static void format_limit(const struct reading *reading, double share, char *out, size_t size) {
-	double limit = reading->ok + (reading->limit - reading->ok) * share;
-	if (reading->unit == UNIT_SECONDS)
-		text_format(out, size, "%g s", limit);
-	else
-		reading_format(reading->unit, limit, out, size);
-}
-
 /* Of a value that stops. What is to come counts from a quarter of the limit on: below it is jitter. */
 static double stopping_pressure_of(const struct reading *reading, int64_t now_us) {
 	double pressure = reading_pressure(reading, now_us);
@@ -68,6 +84,7 @@ static void hold_high(struct throttle_verdict *verdict, const struct reading *re
 	double now = reading_value(reading, now_us);
 	bool over = reading_pressure(reading, now_us) >= 1, rising = !over && stopping_pressure_of(reading, now_us) >= 1;
 	verdict->excess = true;
+	verdict->guarded = over && reading->guards;
 	reading_format(reading->unit, now, value, sizeof value);
 	reading_format(reading->unit, reading->coming, coming, sizeof coming);
 	format_limit(reading, over || rising ? 1 : release_pressure, limit, sizeof limit);
@@ -86,7 +103,8 @@ static bool is_unknown(const struct reading *reading, int64_t now_us, const stru
 		return true;
 	if (reading->nature == READING_LAG)
 		return false;
-	if (before->held && reading->good < good_readings && strcmp(before->probe, reading->probe) == 0)
+	bool again = reading->good < good_readings && reading->samples > reading->good; /* it was known before it was not */
+	if (before->held && !before->excess && again && strcmp(before->probe, reading->probe) == 0)
 		return true;
 	return now_us - reading->at_us > blind_after_us;
 }
@@ -114,6 +132,10 @@ void decide(const struct reading *readings, size_t count, int64_t now_us, struct
 		const struct reading *r = &readings[i];
 		if (!r->counts)
 			continue;
+		if (r->nature == READING_SLOWING) {
+			slow_down(verdict, r, now_us);
+			continue;
+		}
 		if (is_unknown(r, now_us, &before)) {
 			if (unknown == NULL)
 				unknown = r;

@@ -19,8 +19,11 @@ struct throttle_verdict {
 	bool latency_binds; /* it is the latency's: shorter batches help */
 	enum throttle_growth growth;
 	double lag_s;     /* the highest known lag that counts, for the lag guard; 0 when there is none */
+	double slowdown;  /* the share of the rate that is to be left out, for what slows and never stops; 0: none */
+	bool guarded;     /* `reason` is one for which the job is to be paused */
 	char probe[80];   /* whose pressure it is: "lag:r1"; "" when nothing is watched */
 	char reason[400]; /* why held, for a person: "replica lag 3.2 s > 2 s (r1)"; "" when not held */
+	char slowed[400]; /* why slowed, for a person; "" when it isn't */
 };
 
 /*

@@ -65,4 +65,22 @@ const char *probe_canary_source(const struct probe *probe);
 /* Is it this one? By the queries alone: a baseline holds whatever row they read. */
 bool probe_canary_is(const struct probe *probe, const struct canary *canary);
 
+/* The worked table, for what is asked of it. */
+struct throttle_table {
+	char name[140]; /* "public.t"; "": none */
+	int64_t oid;
+};
+/* What somebody wants to know of the server's levels. */
+struct level_want {
+	const struct throttle_settings *throttle;
+	const struct guard_settings *guards;
+	const struct throttle_table *table; /* NULL: none */
+};
+/* What is one number by SQL: `active`, `oldest`, `wal`, … and the own probes `sql:*`. Asks only for what is wanted. */
+struct probe *probe_level_new(const struct probe_host *host);
+/* All that is wanted from now on, of all jobs together. */
+void probe_level_want(struct probe *probe, const struct level_want *wants, size_t count);
+/* In place of the class's `read`, whose settings don't say enough. */
+void probe_level_read(const struct probe *probe, const struct level_want *want, int64_t now_us, struct readings *readings);
+
 #endif

@@ -14,6 +14,7 @@ enum reading_state { READING_UNKNOWN, READING_KNOWN };
 enum reading_nature {
 	READING_LAG,     /* silence is lag; at its limit nothing goes on */
 	READING_LEVEL,   /* of the server as it is now; at its limit nothing goes on */
+	READING_SLOWING, /* the same, but at its limit the work only gets slower, and it never stops for it, known or not */
 	READING_LATENCY, /* an estimate from samples: it slows, and stops only who can't be slowed any more */
 };
 
@@ -42,6 +43,7 @@ struct reading {
 	int64_t samples;
 	int64_t good;  /* readings in a row since it was last unknown */
 	bool learning; /* unknown for want of a baseline: nobody is to work meanwhile */
+	bool guards;   /* at its limit the job is to be paused, for a person to look */
 	bool counts;   /* false: shown, never decides (left out by name, or without a limit) */
 };
 

@@ -17,7 +17,8 @@ enum { MAX_CANARIES = 64 };
 struct throttle_user {
 	struct throttle *throttle;
 	const struct job_settings *settings; /* NULL: it does not work */
-	struct probe *canary;                /* shared; NULL: none */
+	struct throttle_table table;
+	struct probe *canary; /* shared; NULL: none */
 	struct throttle_answer answer;
 	bool in_flight;
 	bool stands_by;
@@ -31,7 +32,7 @@ struct shared_canary {
 
 struct throttle {
 	struct probe_host host;
-	struct probe *lag;
+	struct probe *lag, *levels;
 	struct shared_canary canaries[MAX_CANARIES];
 	size_t ncanaries;
 	json_t *remembered; /* baselines by their source, of a daemon before us; NULL: none */
@@ -45,17 +46,36 @@ struct throttle {
 
 /* ---- the readings of a job --------------------------------------------------------------------------------------- */
 
-static void collect(const struct throttle *throttle, const struct throttle_settings *settings, const struct probe *canary,
-                    int64_t now_us, struct readings *readings) {
-	throttle->lag->class->read(throttle->lag, settings, now_us, readings);
+static struct level_want want_of(const struct throttle_user *user) {
+	return (struct level_want){.throttle = &user->settings->throttle, .guards = &user->settings->guards, .table = &user->table};
+}
+
+static void collect(const struct throttle *throttle, const struct level_want *want, const struct probe *canary, int64_t now_us,
+                    struct readings *readings) {
+	throttle->lag->class->read(throttle->lag, want->throttle, now_us, readings);
 	if (canary != NULL)
-		canary->class->read(canary, settings, now_us, readings);
+		canary->class->read(canary, want->throttle, now_us, readings);
+	probe_level_read(throttle->levels, want, now_us, readings);
+}
+
+/* They may have changed since they were told. */
+static void want_levels(struct throttle *throttle) {
+	autofree struct level_want *wants = mem_alloc((throttle->nusers + 1) * sizeof *wants);
+	size_t count = 0;
+	for (size_t i = 0; i < throttle->nusers; i++)
+		if (throttle->users[i]->settings != NULL)
+			wants[count++] = want_of(throttle->users[i]);
+	probe_level_want(throttle->levels, wants, count);
 }
 
 static void look_at_guard(struct throttle_user *user, const struct readings *readings, int64_t now_us) {
 	const struct throttle *throttle = user->throttle;
 	double increase = user->settings->guards.p95_increase;
 	user->answer.guard[0] = '\0';
+	if (user->answer.verdict.guarded) {
+		text_format(user->answer.guard, sizeof user->answer.guard, "%s", user->answer.verdict.reason);
+		return;
+	}
 	for (size_t i = 0; i < readings->count; i++) {
 		const struct reading *r = &readings->list[i];
 		if (r->nature != READING_LATENCY || r->baseline <= 0 || throttle->regulator.resting)
@@ -73,7 +93,8 @@ static void look_at(struct throttle_user *user, int64_t now_us, struct outlook *
 	struct readings readings = {0};
 	struct throttle_verdict *verdict = &user->answer.verdict;
 	bool was_held = verdict->held;
-	collect(user->throttle, &user->settings->throttle, user->canary, now_us, &readings);
+	const struct level_want want = want_of(user);
+	collect(user->throttle, &want, user->canary, now_us, &readings);
 	decide(readings.list, readings.count, now_us, verdict);
 	if (verdict->excess && !was_held)
 		control_exceeded(&user->throttle->regulator.control);
@@ -93,6 +114,8 @@ static void describe(const struct throttle *throttle, struct throttle_answer *an
 		text_format(answer->doing, sizeof answer->doing, "held: %s", verdict->reason);
 	else if (regulator->off)
 		text_format(answer->doing, sizeof answer->doing, "resting for a few seconds: the latency without us is measured");
+	else if (verdict->slowed[0] != '\0')
+		text_format(answer->doing, sizeof answer->doing, "%s", verdict->slowed);
 	else if (regulator->controlled)
 		text_format(answer->doing, sizeof answer->doing, "%s (%s at %.0f %% of its room)",
 		            control_move_text(regulator->control.move), verdict->probe, verdict->pressure * 100);
@@ -112,7 +135,7 @@ static void share_rate(struct throttle *throttle, double longest_batch_ms) {
 		struct throttle_answer *answer = &throttle->users[i]->answer;
 		/* One that is held has no share; but it may be let go before we look again. */
 		double share = caps[i] == 0 ? regulator->control.rate_rows_s / (double)count : shares[i];
-		answer->rate_rows_s = regulator->controlled ? share : INFINITY;
+		answer->rate_rows_s = regulator->controlled ? share * (1 - answer->verdict.slowdown) : INFINITY;
 		answer->batch_ms = regulator->controlled ? regulator->control.batch_ms : longest_batch_ms;
 		answer->resting = regulator->off;
 		describe(throttle, answer);
@@ -122,6 +145,7 @@ static void share_rate(struct throttle *throttle, double longest_batch_ms) {
 static void look(struct throttle *throttle) {
 	int64_t now_us = clock_monotonic_us();
 	struct outlook outlook = {.all_held = true, .initial_rate_rows_s = INFINITY};
+	want_levels(throttle);
 	for (size_t i = 0; i < throttle->nusers; i++) {
 		struct throttle_user *user = throttle->users[i];
 		if (user->settings == NULL)
@@ -155,6 +179,7 @@ struct throttle_user *throttle_join(struct throttle *throttle) {
 	throttle->users = mem_resize(throttle->users, throttle->nusers + 1, sizeof(struct throttle_user *));
 	throttle->users[throttle->nusers++] = user;
 	watch(throttle->lag, true);
+	watch(throttle->levels, true);
 	ev_timer_again(throttle->host.loop, &throttle->look);
 	return user;
 }
@@ -203,11 +228,13 @@ static struct probe *canary_for(struct throttle *throttle, const struct throttle
 	return take_canary(throttle, &own, settings);
 }
 
-void throttle_configure(struct throttle_user *user, const struct job_settings *settings, const struct canary *canary) {
+void throttle_configure(struct throttle_user *user, const struct job_settings *settings, const struct canary *canary,
+                        const struct throttle_table *table) {
 	struct probe *before = user->canary;
 	user->settings = settings;
 	if (settings == NULL)
 		return; /* it keeps its canary: it may be back soon */
+	user->table = *table;
 	user->canary = canary_for(user->throttle, &settings->throttle, canary);
 	if (before != NULL)
 		release_canary(user->throttle, before);
@@ -229,6 +256,7 @@ void throttle_leave(struct throttle_user *user) {
 	if (throttle->nusers > 0)
 		return;
 	watch(throttle->lag, false);
+	watch(throttle->levels, false);
 	ev_timer_stop(throttle->host.loop, &throttle->look);
 	throttle->regulator = (struct regulator){.resting = true};
 	throttle->host.resting = true;
@@ -269,6 +297,7 @@ struct throttle *throttle_new(struct ev_loop *loop, const struct engine *engine,
 		.host = {.loop = loop, .engine = engine, .target = target, .daemon_id = mem_dup(daemon_id), .resting = true},
 		.regulator = {.resting = true}};
 	throttle->lag = probe_lag_new(&throttle->host);
+	throttle->levels = probe_level_new(&throttle->host);
 	ev_timer_init(&throttle->look, on_look, 0., look_every_s);
 	throttle->look.data = throttle;
 	return throttle;
@@ -282,6 +311,7 @@ void throttle_free(struct throttle *throttle) {
 	ev_timer_stop(throttle->host.loop, &throttle->look);
 	throttle->lag->class->free(throttle->lag);
 	json_decref(throttle->remembered);
+	throttle->levels->class->free(throttle->levels);
 	free(throttle->users);
 	free(throttle->host.daemon_id);
 	free(throttle);
@@ -290,6 +320,7 @@ void throttle_free(struct throttle *throttle) {
 void throttle_retarget(struct throttle *throttle, const struct config_target *target) {
 	throttle->host.target = target;
 	throttle->lag->class->retarget(throttle->lag);
+	throttle->levels->class->retarget(throttle->levels);
 	for (size_t i = 0; i < throttle->ncanaries; i++)
 		throttle->canaries[i].probe->class->retarget(throttle->canaries[i].probe);
 }
@@ -355,6 +386,8 @@ static json_t *reading_to_json(const struct reading *reading, int64_t now_us) {
 		"source", reading->source, "counts", reading->counts);
 	if (!known && json != NULL)
 		json_object_set_new(json, "reason", json_string(reading->why));
+	if (known && reading->detail[0] != '\0' && json != NULL)
+		json_object_set_new(json, "detail", json_string(reading->detail));
 	return json;
 }
 
@@ -375,9 +408,11 @@ json_t *throttle_readings(const struct throttle *throttle, const struct throttle
 	int64_t now_us = clock_monotonic_us();
 	struct readings readings = {0};
 	if (user != NULL && user->settings != NULL) {
-		collect(throttle, &user->settings->throttle, user->canary, now_us, &readings);
+		const struct level_want want = want_of(user);
+		collect(throttle, &want, user->canary, now_us, &readings);
 	} else {
-		collect(throttle, &throttle->host.target->throttle, NULL, now_us, &readings);
+		const struct level_want want = {.throttle = &throttle->host.target->throttle, .guards = &throttle->host.target->guards};
+		collect(throttle, &want, NULL, now_us, &readings);
 		for (size_t i = 0; i < throttle->ncanaries; i++)
 			throttle->canaries[i].probe->class->read(throttle->canaries[i].probe, &throttle->host.target->throttle, now_us,
 			                                         &readings);

@@ -32,16 +32,17 @@ struct throttle_user *throttle_join(struct throttle *throttle);
 void throttle_leave(struct throttle_user *user); /* NULL allowed */
 /*
  * Its settings, borrowed until they are replaced; NULL: it has none just now, and does not work. `canary` is what it would
- * have timed if its settings name no queries; copied.
+ * have timed if its settings name no queries, `table` what it works on; both copied.
  */
-void throttle_configure(struct throttle_user *user, const struct job_settings *settings, const struct canary *canary);
+void throttle_configure(struct throttle_user *user, const struct job_settings *settings, const struct canary *canary,
+                        const struct throttle_table *table);
 
 struct throttle_answer {
 	struct throttle_verdict verdict; /* held: no batch may start */
 	bool resting;                    /* none may for a while, for the latency without us is being measured: no hold */
 	double rate_rows_s;              /* this job's share; INFINITY: nothing that is watched bounds it */
 	double batch_ms;                 /* what a batch should take */
-	char guard[160];                 /* a guard is tripped: by what; "" */
+	char guard[400];                 /* a guard is tripped: by what; "" */
 	char doing[400];                 /* what the rate does and why, for a person; "" when nothing is controlled */
 };
 /* What holds now for a job that has settings. Valid until the next call. */

@@ -13,8 +13,8 @@ from waiting import wait_for
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("BACKFILLD_BUILD", os.path.join(REPOSITORY, "build"))
 START_DEADLINE = 10
-# Tests of other things than the throttle wait for no baseline and no slow start.
-FULL_SPEED = {"initial_rate": 1e9, "latency": {"source": "none"}}
+# Tests of other things than the throttle wait for no baseline and no slow start, and no probe asks beside them.
+FULL_SPEED = {"initial_rate": 1e9, "latency": {"source": "none"}, "max_oldest": "0ms", "slots": False, "max_flow_control": 0}
 STOP_DEADLINE = 20
 CTL_DEADLINE = 60
 SANITIZER_WORDS = ("AddressSanitizer", "runtime error", "LeakSanitizer", "UndefinedBehaviorSanitizer")

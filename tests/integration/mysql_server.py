@@ -432,6 +432,10 @@ class MySQLServer(Server):
 
     # --- backends ---
 
+    def cancel(self, pid):
+        """What the session is doing."""
+        self.sql(self.system, f"KILL QUERY {pid}")
+
     def _kill(self, rows):
         """How many there were to end. They go when they notice."""
         ended = 0

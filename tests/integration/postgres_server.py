@@ -219,6 +219,10 @@ timezone = 'UTC'
         return self.value("postgres", "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
                           " WHERE datname = %s AND usename = %s", (db, role))
 
+    def cancel(self, pid):
+        """What the session is doing."""
+        self.sql("postgres", "SELECT pg_cancel_backend(%s)", (pid,))
+
     def _count_backends(self, db, role, condition):
         return self.value("postgres", f"SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND usename = %s AND {condition}", (db, role))
 

@@ -3,6 +3,7 @@
  *   gendoc job >docs/job-file.md; gendoc config >docs/configuration.md
  */
 #include "common/jobfile_keys.h"
+#include "common/own_probe.h"
 #include "daemon/base/config_keys.h"
 
 #include <stdio.h>
@@ -44,6 +45,11 @@ static void print_mysql_fragments(void) {
 	     "one.");
 }
 
+static void print_own_probes(void) {
+	puts("\n## An own probe\n\nEach group of the list `throttle.sql`.\n");
+	keytable_write_markdown(own_probe_sql_keys, false, stdout);
+}
+
 static void print_job_file(void) {
 	puts("# The job file\n\n"
 	     "Printed from the table in `common/jobfile_keys.c` by `tests/lint/gendoc.c`; change it there.\n\n"
@@ -64,6 +70,7 @@ static void print_job_file(void) {
 	     "configuration\n"
 	     "states, never looser.\n");
 	keytable_write_markdown(jobfile_keys, true, stdout);
+	print_own_probes();
 	print_mysql_fragments();
 }
 
@@ -77,6 +84,7 @@ static void print_config(void) {
 	keytable_write_markdown(config_target_keys, false, stdout);
 	puts("\n## A replica\n\nEach group of a target's list `replicas`.\n");
 	keytable_write_markdown(config_replica_keys, false, stdout);
+	print_own_probes();
 }
 
 int main(int argc, char **argv) {

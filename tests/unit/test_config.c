@@ -173,7 +173,7 @@ static void what_is_not_built_is_refused(void **state) {
 	        ":2: approvals: not built yet for environment \"production\"; leave it out until then", NULL);
 	config_free(loaded(TARGET("environment = \"test\"; approvals = [ \"ticket\" ];")));
 	config_free(loaded(TARGET("approvals = [ ];")));
-	refused(TARGET("guards = { disk_used = 0.90; };"), ":1: guards.disk_used: not built yet; leave it out or set it to 0", "");
+	refused(TARGET("throttle = { http = ( { name = \"a\"; } ); };"), ":1: throttle.http: not built yet; leave it out", "");
 }
 
 static void passwords_are_never_shown(void **state) {

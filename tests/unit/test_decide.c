@@ -100,6 +100,93 @@ static void silence_is_lag(void **state) {
 	assert_float_equal(reading_value(&r[0], now_us + 2500000), 1.5, 1e-9);
 }
 
+/* An old transaction may be there for days: the rate is less meanwhile, and nothing else happens. */
+static void what_slows_never_holds(void **state) {
+	(void)state;
+	struct reading r[] = {known("oldest", 450000), known("lag:r1", 100)};
+	r[0] = (struct reading){.what = "oldest transaction",
+	                        .nature = READING_SLOWING,
+	                        .unit = UNIT_SECONDS,
+	                        .state = READING_KNOWN,
+	                        .ok = 300,
+	                        .limit = 600,
+	                        .detail = "pid 7",
+	                        .at_us = now_us,
+	                        .counts = true};
+	static const struct { double value, slowdown; } cases[] = {{0, 0}, {300, 0}, {400, 0.25}, {600, 0.75}, {1e9, 0.75}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct throttle_verdict v = {0};
+		r[0].value = cases[i].value;
+		decide(r, 2, now_us, &v);
+		assert_false(v.held);
+		assert_float_equal(v.slowdown, cases[i].slowdown, 1e-9);
+		assert_float_equal(v.pressure, 0.05, 1e-9);
+		assert_string_equal(v.probe, "lag:r1");
+		assert_int_equal(v.slowed[0] != '\0', cases[i].slowdown > 0);
+	}
+	struct throttle_verdict v = {0};
+	r[0].value = 700;
+	decide(r, 2, now_us, &v);
+	assert_string_equal(v.slowed, "slowed to 25 %: oldest transaction 700 s, limit 600 s (pid 7)");
+	r[0].state = READING_UNKNOWN;
+	decide(r, 2, now_us, &v);
+	assert_true(!v.held && v.slowdown == 0 && v.slowed[0] == '\0');
+}
+
+static struct reading level(const char *probe, double value, int64_t samples, int64_t good) {
+	struct reading r = known(probe, 0);
+	strcpy(r.what, "x");
+	r.nature = READING_LEVEL;
+	r.unit = UNIT_COUNT;
+	r.value = value;
+	r.samples = samples;
+	r.good = good;
+	r.state = good > 0 ? READING_KNOWN : READING_UNKNOWN;
+	return r;
+}
+
+/* Only of what was known before: a start waits for one reading alone, and who was over the limit is not blind. */
+static void who_was_blind_waits_for_three_readings(void **state) {
+	(void)state;
+	struct throttle_verdict v = {0};
+	struct reading r = level("a", 0, 0, 0);
+	decide(&r, 1, now_us, &v);
+	assert_true(v.held);
+	r = level("a", 0, 1, 1);
+	decide(&r, 1, now_us, &v);
+	assert_false(v.held);
+	r = level("a", 5, 2, 2);
+	decide(&r, 1, now_us, &v);
+	assert_string_equal(v.reason, "x 5 > 2");
+	decide(&r, 1, now_us, &v);
+	assert_string_equal(v.reason, "x 5 > 2");
+	r = level("a", 0, 3, 3);
+	decide(&r, 1, now_us, &v);
+	assert_false(v.held);
+	r = level("a", 0, 3, 0);
+	decide(&r, 1, now_us, &v);
+	assert_true(v.held);
+	for (int64_t good = 1; good <= 3; good++) {
+		r = level("a", 0, 3 + good, good);
+		decide(&r, 1, now_us, &v);
+		assert_int_equal(v.held, good < 3);
+	}
+}
+
+static void a_guard_is_told_apart(void **state) {
+	(void)state;
+	struct reading r = level("disk", 3, 1, 1);
+	r.guards = true;
+	r.ok = r.limit;
+	struct throttle_verdict v = {0};
+	decide(&r, 1, now_us, &v);
+	assert_true(v.held && v.guarded);
+	r.value = 1.99;
+	decide(&r, 1, now_us, &v);
+	assert_true(!v.held && !v.guarded);
+	assert_true(v.pressure == 0);
+}
+
 static void unknown_holds_only_if_it_counts(void **state) {
 	(void)state;
 	struct reading r[] = {known("lag:r1", 50), unknown("lag:r2", "connection refused")};
@@ -139,6 +226,9 @@ int main(void) {
 		cmocka_unit_test(over_the_limit_holds),
 		cmocka_unit_test(released_below_four_fifths),
 		cmocka_unit_test(silence_is_lag),
+		cmocka_unit_test(what_slows_never_holds),
+		cmocka_unit_test(who_was_blind_waits_for_three_readings),
+		cmocka_unit_test(a_guard_is_told_apart),
 		cmocka_unit_test(unknown_holds_only_if_it_counts),
 		cmocka_unit_test(measured_excess_names_the_reason),
 	};

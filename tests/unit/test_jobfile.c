@@ -260,11 +260,7 @@ static void what_is_not_built_is_refused(void **state) {
 		{"verify = { checks = 5; };", "verify.checks: a list ( … ) is wanted"},
 		{"errors = { quarantine = true; };", "errors.quarantine: not built yet; leave it out or set it to false"},
 		{"errors = { max_quarantined = 100; };", "errors.max_quarantined: not built yet; leave it out or set it to 0"},
-		{"throttle = { max_wal_retained = \"1GB\"; };",
-	     "throttle.max_wal_retained: not built yet; leave it out or set it to \"0B\""},
-		{"throttle = { max_active = 5; };", "throttle.max_active: not built yet; leave it out or set it to 0"},
-		{"throttle = { sql = ( { name = \"q\"; } ); };", "throttle.sql: not built yet; leave it out"},
-		{"guards = { disk_used = 0.9; };", "guards.disk_used: not built yet; leave it out or set it to 0"},
+		{"throttle = { http = ( { name = \"q\"; } ); };", "throttle.http: not built yet; leave it out"},
 		{"guards = { on_guard = \"rollback\"; };", "guards.on_guard: not built yet; leave it out or set it to \"pause\""},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -275,7 +271,69 @@ static void what_is_not_built_is_refused(void **state) {
 		parse(UPDATE "rollback = { keep_old_values = false; }; canary = { rows = 0; }; verify = { mode = \"none\"; checks = (); "
 	                 "}; follow = false; sweep = false; errors = { quarantine = false; max_quarantined = 0; }; workers = 1; "
 	                 "windows = [ ]; timezone = \"\"; throttle = { latency = { source = \"none\"; }; max_p95_increase = 0.0; "
-	                 "sql = []; }; guards = { disk_used = 0; };"));
+	                 "sql = []; http = (); }; guards = { disk_used = 0; };"));
+}
+
+static void own_probes(void **state) {
+	(void)state;
+	static const struct {
+		const char *text, *message;
+	} bad[] = {
+		{"{ sql = \"SELECT 1\"; limit = 1; }", "name: missing, but required"},
+		{"{ name = \"a\"; limit = 1; }", "sql: missing, but required"},
+		{"{ name = \"a\"; sql = \"SELECT 1\"; }", "limit: missing, but required"},
+		{"{ name = \"a b\"; sql = \"SELECT 1\"; limit = 1; }", "name: \"a b\" is not a name (letters, digits and _, at most 63)"},
+		{"{ name = \"a\"; sql = \"SELECT 1; SELECT 2\"; limit = 1; }",
+	     "sql: \"SELECT 1; SELECT 2\" is not one query, without a semicolon"},
+		{"{ name = \"a\"; sql = \" \"; limit = 1; }", "sql: must not be empty"},
+		{"{ name = \"a\"; sql = \"SELECT 1\"; limit = 0; }", "limit: 0 is out of range: 1e-09 to 1e+18 is allowed"},
+		{"{ name = \"a\"; sql = \"SELECT 1\"; limit = 1; ok = 1; }", "ok: 1 is not below limit, 1"},
+		{"{ name = \"a\"; sql = \"SELECT 1\"; limit = 1; every = \"11s\"; }",
+	     "every: 11s is out of range: 100ms to 10s is allowed"},
+		{"{ name = \"a\"; sql = \"SELECT 1\"; limit = 1; }, { name = \"a\"; sql = \"SELECT 2\"; limit = 1; }",
+	     "name: two probes are named \"a\""},
+		{"{ name = \"a\"; sql = \"SELECT 1\"; limit = 1; often = 1; }", "unknown key often"},
+		{"5", "throttle.sql: a group { … } is wanted in the list"},
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		autofree char *text = mem_printf("%s\nthrottle = { sql = ( %s ); };", UPDATE, bad[i].text);
+		autofree char *message = mem_printf("x.job:2: %s", bad[i].message);
+		refused(text, message, NULL);
+	}
+	refused(UPDATE "throttle = { sql = 5; };", "x.job:1: throttle.sql: a list of groups is wanted", NULL);
+	struct jobfile *job = parse(UPDATE "throttle = { sql = ( { name = \"a\"; sql = \"SELECT 1\"; limit = 10; },"
+	                                   "{ name = \"b\"; sql = \"SELECT 2\"; ok = 0; limit = 2; every = \"1s\"; } ); };");
+	const struct throttle_settings *t = &job->settings.throttle;
+	assert_int_equal(t->nsql, 2);
+	assert_true(t->sql[0].ok == 5 && t->sql[0].limit == 10 && t->sql[0].every_ms == 5000);
+	assert_true(t->sql[1].ok == 0 && t->sql[1].limit == 2 && t->sql[1].every_ms == 1000);
+	struct error err;
+	assert_false(jobfile_set(job, "throttle.sql", "x", &err));
+	assert_true(jobfile_set(job, "batch.rows", "500", &err)); /* the list is copied with the rest */
+	assert_false(jobfile_set(job, "batch.rows", "1", &err));
+	assert_string_equal(t->sql[1].text, "SELECT 2");
+	jobfile_free(job);
+}
+
+/* The target's are asked beside the job's own. */
+static void own_probes_are_inherited(void **state) {
+	(void)state;
+	struct jobfile *target = parse(UPDATE "throttle = { sql = ( { name = \"a\"; sql = \"SELECT 1\"; limit = 10; } ); };");
+	struct jobfile *job = parse(UPDATE "throttle = { sql = ( { name = \"b\"; sql = \"SELECT 2\"; limit = 10; } ); };");
+	const struct throttle_settings *t = &job->settings.throttle;
+	struct error err;
+	for (int i = 0; i < 2; i++) {
+		jobfile_inherit_limits(job, &target->settings.throttle, &target->settings.guards);
+		assert_true(jobfile_check_limits(job, &target->settings.throttle, &target->settings.guards, &err));
+		assert_int_equal(t->nsql, 2);
+		assert_true(!t->sql[0].inherited && t->sql[1].inherited);
+		assert_string_equal(t->sql[1].text, "SELECT 1");
+	}
+	struct throttle_settings none = {0};
+	jobfile_inherit_limits(job, &none, &target->settings.guards);
+	assert_int_equal(t->nsql, 1);
+	jobfile_free(job);
+	jobfile_free(target);
 }
 
 static void windows_are_read(void **state) {
@@ -349,7 +407,14 @@ static void identity_is_the_parsed_content(void **state) {
 	same(UPDATE, UPDATE "windows = \"Sat\";", false);
 	same(UPDATE, UPDATE "timezone = \"UTC\";", false);
 	same(UPDATE "windows = [ \"Mon\", \"Tue 22:00-06:00\" ];", UPDATE "windows = [ \"Mon,Tue 22:00-06:00\" ];", false);
-	same(UPDATE, UPDATE "throttle = { max_lag = \"2s\"; };", false); /* unsaid it is the target's */
+	same(UPDATE, UPDATE "throttle = { max_lag = \"2s\"; };", false);        /* unsaid it is the target's */
+	same(UPDATE, UPDATE "throttle = { max_active = 0; sql = (); };", true); /* as before there were such keys */
+	same(UPDATE, UPDATE "throttle = { max_active = 1; };", false);
+	same(UPDATE "throttle = { sql = ( { name = \"a\"; sql = \"SELECT 1\"; limit = 1; } ); };",
+	     UPDATE "throttle = { sql = ( { limit = 1.0; sql = \"SELECT 1\"; name = \"a\"; ok = 0.5; every = \"5000ms\"; } ); };",
+	     true);
+	same(UPDATE "throttle = { sql = ( { name = \"a\"; sql = \"SELECT 1\"; limit = 1; } ); };",
+	     UPDATE "throttle = { sql = ( { name = \"a\"; sql = \"SELECT 1\"; limit = 2; } ); };", false);
 	same(INSERT, INSERT "on_conflict = \"skip\";", false);
 	same("id = \"20261121_x\"; target = \"t\"; table = \"a\"; kind = \"update\"; set = { c = \"1\"; };", UPDATE, false);
 	same(HEAD "kind = \"update\"; set = { a = \"1\"; b = \"2\"; };", HEAD "kind = \"update\"; set = { a = \"2\"; b = \"1\"; };",
@@ -476,6 +541,21 @@ static void a_job_is_never_looser_than_its_target(void **state) {
 	       "guards.error_rate: 0.02 is looser than its target's 0.01");
 	limits("guards = { failed_batches = 4; };", "guards = { failed_batches = 3; };",
 	       "guards.failed_batches: 4 is looser than its target's 3");
+	limits("throttle = { max_active = 0; };", "throttle = { max_active = 10; };",
+	       "throttle.max_active: 0 is looser than its target's 10");
+	limits("throttle = { max_active = 10; };", "throttle = { max_active = 0; };", NULL);
+	limits("throttle = { max_wal_retained = \"2GB\"; };", "throttle = { max_wal_retained = \"1GB\"; };",
+	       "throttle.max_wal_retained: 2GB is looser than its target's 1GB");
+	limits("throttle = { max_oldest = \"11m\"; };", "throttle = { max_oldest = \"10m\"; };",
+	       "throttle.max_oldest: 11m is looser than its target's 10m");
+	limits("throttle = { slots = false; };", "throttle = { slots = true; };",
+	       "throttle.slots: false is looser than its target's true");
+	limits("throttle = { slots = true; };", "throttle = { slots = false; };", NULL);
+	limits("guards = { disk_used = 0.95; };", "guards = { disk_used = 0.9; };",
+	       "guards.disk_used: 0.95 is looser than its target's 0.9");
+	limits("throttle = { sql = ( { name = \"a\"; sql = \"SELECT 1\"; limit = 1; } ); };",
+	       "throttle = { sql = ( { name = \"a\"; sql = \"SELECT 1\"; limit = 1; } ); };",
+	       "throttle.sql: its target's configuration has a probe named \"a\"");
 	limits("throttle = { replicas = [\"a\"]; };", "throttle = { replicas = [\"a\", \"b\"]; };",
 	       "throttle.replicas: b counts by its target's configuration, but not here");
 	limits("throttle = { replicas = [\"a\", \"b\", \"c\"]; };", "throttle = { replicas = [\"a\", \"b\"]; };", NULL);
@@ -540,6 +620,8 @@ int main(void) {
 		cmocka_unit_test(what_is_not_built_is_refused),
 		cmocka_unit_test(windows_are_read),
 		cmocka_unit_test(a_sum_is_for_ever),
+		cmocka_unit_test(own_probes),
+		cmocka_unit_test(own_probes_are_inherited),
 		cmocka_unit_test(identity_is_the_parsed_content),
 		cmocka_unit_test(set_keeps_the_checks),
 		cmocka_unit_test(windows_are_live),

@@ -1,0 +1,1 @@
+-- Nothing here: it is MySQL's and MariaDB's.
