@@ -11,6 +11,7 @@ from waiting import holds_for, wait_for
 
 ROWS = 40000
 QUICKLY = {"every": "200ms"}
+mysql_only = pytest.mark.engine("mariadb", "mysql")
 
 
 def make_table(server, db, options=""):
@@ -314,4 +315,41 @@ def test_dead_rows_hold_until_vacuum(pg, db, daemon, partitioned):
     assert 1500 <= pg.value(db, "SELECT count(*) FROM t WHERE n = 1") < ROWS
     assert_stands_still(daemon, job)
     pg.sql(db, "VACUUM t")
+    wait_works(daemon, job)
+
+
+# --- MySQL's and MariaDB's ---
+
+@mysql_only
+def test_a_long_history_list_holds(server, db, daemon):
+    """An old snapshot keeps InnoDB from purging what we change."""
+    make_table(server, db)
+    with server.connect(db, autocommit=False) as old:
+        execute(old, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT; SELECT count(*) FROM other")
+        job = start_job(daemon, max_history_list=150)
+        wait_held(daemon, job, "InnoDB's history list", "> 150", deadline=60)
+        assert_stands_still(daemon, job)
+        old.rollback()
+        wait_works(daemon, job, 60)
+
+
+@mysql_only
+def test_a_growing_binary_log_holds(server, db, daemon):
+    make_table(server, db)
+    job = start_job(daemon, max_binlog_rate="20MB")
+    wait_works(daemon, job)
+    server.sql(db, "CREATE TABLE bulk (id int AUTO_INCREMENT PRIMARY KEY, v longtext)")
+    server.sql(db, f"INSERT INTO bulk (v) SELECT repeat('x', 1000000) FROM {server.dialect.series(1, 30)}")
+    wait_held(daemon, job, "growth of the binary log", "/min > 20.0 MB/min")
+    wait_works(daemon, job, 40)
+    assert readings(daemon, job)["binlog"]["unit"] == "bytes/min"
+
+
+@mysql_only
+def test_flow_control_is_not_spoken_of_where_there_is_none(server, db, make_daemon):
+    make_table(server, db)
+    daemon = make_daemon(target={"throttle": {"max_flow_control": 0.1, "max_oldest": "10m"}}).start().init()
+    job = start_job(daemon)
+    wait_known(daemon, job, "oldest")
+    wait_for(lambda: "flow" not in readings(daemon, job), 10, lambda: f"no word of it: {readings(daemon, job)}")
     wait_works(daemon, job)

@@ -9,7 +9,7 @@ import pytest
 
 from mysql_fixtures import connect, make_job, numbers, server, t, until  # pylint: disable=unused-import
 from mysql_session import Refused, Session
-from mysql_texts import DATABASE, Declined, OWNER, Texts, init, text
+from mysql_texts import DATABASE, Declined, OWNER, ROOT, Texts, init, text
 
 pytestmark = pytest.mark.engine("mariadb", "mysql")
 
@@ -480,6 +480,22 @@ def test_what_is_idle_in_a_transaction_is_ended(t, job):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert t.value("SELECT SUM(n) FROM k") == "0"
+
+
+def test_levels_answer(t):
+    """With a number, why it isn't known, a source, who is behind it and a limit; or with no row."""
+    names = sorted(name[:-4] for name in os.listdir(os.path.join(ROOT, "sql", "mysql")) if name.startswith("level_"))
+    t.run("level_begin")
+    t.run("level_settings")
+    answered = {}
+    for name in names:
+        if name not in ("level_begin", "level_settings", "level_disk"):
+            rows = t.run(name).rows
+            assert len(rows) <= 1 and all(len(row) == 5 and float(row[0]) >= 0 and row[1] is None for row in rows), (name, rows)
+            answered[name] = bool(rows)
+    t.run("commit")
+    there = {"active", "lock_waiters", "oldest", "history", "binlog"}
+    assert answered == {**{name: name[6:] in there for name in answered}} and len(there) == sum(answered.values())
 
 
 def test_every_text_of_postgresql_has_its_counterpart():
