@@ -129,13 +129,14 @@ DAEMON_SRC := \
 	daemon/throttle/baseline.c \
 	daemon/throttle/control.c \
 	daemon/throttle/decide.c \
+	daemon/throttle/disk.c \
 	daemon/throttle/guard.c \
 	daemon/throttle/histogram.c \
 	daemon/throttle/http_value.c \
 	daemon/throttle/jump.c \
 	daemon/throttle/lag.c \
-	daemon/throttle/level.c \
 	daemon/throttle/latency.c \
+	daemon/throttle/level.c \
 	daemon/throttle/pace.c \
 	daemon/throttle/phases.c \
 	daemon/throttle/probe.c \

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 static const int64_t quick_us = 1000000, slow_us = 5000000;
+static const int64_t disk_silence_us = 20000000;
 
 const struct level levels[LEVELS] = {
 	[LEVEL_ACTIVE] = {.probe = "active",
@@ -76,6 +77,14 @@ const struct level levels[LEVELS] = {
                      .unit = UNIT_RATIO,
                      .every_us = slow_us,
                      .by_default = true},
+	[LEVEL_DISK] = {.probe = "disk",
+                    .what = "used share of the data directory's disk",
+                    .text = "level_disk",
+                    .nature = READING_LEVEL,
+                    .unit = UNIT_RATIO,
+                    .every_us = slow_us,
+                    .guards = true,
+                    .by_default = true},
 	[LEVEL_OWN] = {.nature = READING_LEVEL, .unit = UNIT_COUNT},
 };
 
@@ -101,6 +110,8 @@ double level_limit(enum level_id id, const struct level_want *want) {
 	case LEVEL_FLOW:
 	case LEVEL_QUEUE:
 		return s->max_flow_control;
+	case LEVEL_DISK:
+		return want->guards->disk_used;
 	default:
 		return 0;
 	}
@@ -205,6 +216,16 @@ void level_answered(struct level_state *state, enum level_id id, const struct le
 		set_known(reading, number, now_us);
 }
 
+void level_disk_told(struct level_state *state, const char *path, double used, const char *why, int64_t now_us) {
+	if (why != NULL) {
+		level_failed(state, why, true);
+		return;
+	}
+	state->denied = false;
+	text_format(state->reading.source, sizeof state->reading.source, "%s", path);
+	set_known(&state->reading, round(used * 1000) / 1000, now_us);
+}
+
 /* Of group replication the server says where flow control begins; of slots either of two limits is enough. */
 static double limit_with_own(const struct level_state *state, enum level_id id, const struct level_want *want) {
 	double limit = level_limit(id, want), own = state->own_limit;
@@ -216,11 +237,21 @@ static double limit_with_own(const struct level_state *state, enum level_id id, 
 }
 
 void level_add_reading(const struct level_state *state, enum level_id id, const struct level_want *want,
-                       const struct own_probe *own, struct readings *readings) {
+                       const struct own_probe *own, int64_t now_us, struct readings *readings) {
 	if (state->absent)
 		return;
 	struct reading *added = readings_add(readings, &state->reading);
 	added->limit = own != NULL ? own->limit : limit_with_own(state, id, want);
-	added->ok = own != NULL ? own->ok : added->limit / 2;
+	added->ok = own != NULL ? own->ok : levels[id].guards ? added->limit : added->limit / 2;
+	added->guards = levels[id].guards;
 	added->counts = !(state->denied && levels[id].by_default);
+	if (id != LEVEL_DISK)
+		return;
+	/* Whoever doesn't see the disk works all the same. */
+	if (added->state == READING_KNOWN && now_us - added->at_us > disk_silence_us) {
+		added->state = READING_UNKNOWN;
+		text_format(added->why, sizeof added->why, "not watched: the file system has not answered for %.0f s",
+		            (double)(now_us - added->at_us) / 1e6);
+	}
+	added->counts = added->state == READING_KNOWN;
 }

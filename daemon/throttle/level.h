@@ -19,6 +19,7 @@ enum level_id {
 	LEVEL_BINLOG,
 	LEVEL_FLOW,
 	LEVEL_QUEUE,
+	LEVEL_DISK,
 	LEVEL_OWN,
 	LEVELS
 };
@@ -31,6 +32,7 @@ struct level {
 	enum reading_unit unit;
 	int64_t every_us;
 	bool of_table;   /* $1 is the table's oid */
+	bool guards;     /* at its limit the job is paused; there is no pressure below */
 	bool by_default; /* watched by nobody's wish: where it may not be read it does not count */
 	double per_s;    /* the server counts from its start: the value is what is added in a second times this; 0: it doesn't */
 };
@@ -62,8 +64,10 @@ struct level_answer {
 	const char *value, *why, *source, *detail, *own_limit;
 };
 void level_answered(struct level_state *state, enum level_id id, const struct level_answer *answer, int64_t now_us);
+/* LEVEL_DISK's answer is a path; this is what was found there: the share that is used, or why it isn't known. */
+void level_disk_told(struct level_state *state, const char *path, double used, const char *why, int64_t now_us);
 /* The reading for who has these settings; `own`: of LEVEL_OWN. */
 void level_add_reading(const struct level_state *state, enum level_id id, const struct level_want *want,
-                       const struct own_probe *own, struct readings *readings);
+                       const struct own_probe *own, int64_t now_us, struct readings *readings);
 
 #endif

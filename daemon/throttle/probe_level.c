@@ -4,9 +4,11 @@
  */
 #include "common/mem.h"
 #include "common/own_probe.h"
+#include "common/text.h"
 #include "daemon/base/clock.h"
 #include "daemon/engine/dialect.h"
 #include "daemon/engine/link.h"
+#include "daemon/throttle/disk.h"
 #include "daemon/throttle/level.h"
 
 #include <ev.h>
@@ -43,6 +45,8 @@ struct probe_level {
 	struct lane lanes[LANES];
 	struct question **questions;
 	size_t nquestions;
+	struct disk *disk; /* NULL: nobody has asked for it yet */
+	char disk_path[300];
 	ev_timer tick;
 };
 
@@ -66,7 +70,8 @@ static struct question *find_question(const struct probe_level *probe, enum leve
                                       const struct own_probe *own) {
 	for (size_t i = 0; i < probe->nquestions; i++) {
 		struct question *q = probe->questions[i];
-		if (q->id == id && same_probe(q->own, own) && (!levels[id].of_table || q->table.oid == want->table->oid))
+		bool same_table = !levels[id].of_table || (want->table != NULL && q->table.oid == want->table->oid);
+		if (q->id == id && same_table && same_probe(q->own, own))
 			return q;
 	}
 	return NULL;
@@ -77,13 +82,15 @@ static struct question *question_new(enum level_id id, const struct level_want *
 	question->id = id;
 	question->own = own_probe_copy_all(own, own != NULL ? 1 : 0);
 	question->every_us = own != NULL ? own->every_ms * 1000 : levels[id].every_us;
-	if (levels[id].of_table)
+	if (levels[id].of_table && want->table != NULL)
 		question->table = *want->table;
 	level_state_init(&question->state, id, own);
 	return question;
 }
 
 static void question_free(struct question *question) {
+	if (question == NULL)
+		return;
 	own_probe_free_all(question->own, question->own != NULL ? 1 : 0);
 	free(question);
 }
@@ -108,12 +115,38 @@ static void drop_question(struct probe_level *probe, size_t i) {
 	question_free(question);
 }
 
+/* ---- the disk ---------------------------------------------------------------------------------------------------- */
+
+static void disk_told(void *context, double used, const char *why) {
+	struct probe_level *probe = context;
+	for (size_t i = 0; i < probe->nquestions; i++)
+		if (probe->questions[i]->id == LEVEL_DISK)
+			level_disk_told(&probe->questions[i]->state, probe->disk_path, used, why, clock_monotonic_us());
+}
+
+static void look_at_disk(struct probe_level *probe, const char *path) {
+	const char *peer = engine_peer(link_conn(probe->lanes[LANE_SLOW].link));
+	if (path == NULL || path[0] != '/' || !disk_is_here(peer)) {
+		disk_told(probe, 0, "not watched: the server is not on this host; an own probe may tell");
+		return;
+	}
+	text_format(probe->disk_path, sizeof probe->disk_path, "%s", path);
+	if (probe->disk == NULL)
+		probe->disk = disk_new(probe->probe.host->loop, disk_told, probe);
+	disk_look(probe->disk, path);
+}
+
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
 static bool absorb(void *context, const struct engine_result *result) {
-	struct question *q = ((struct lane *)context)->asked;
+	struct lane *lane = context;
+	struct question *q = lane->asked;
 	if (q == NULL)
 		return true;
+	if (q->id == LEVEL_DISK) {
+		look_at_disk(lane->levels, result->nrows == 1 ? engine_value(result, 0, 0) : NULL);
+		return true;
+	}
 	struct level_answer answer = {.nrows = result->nrows, .ncolumns = result->ncolumns};
 	const char **const columns[] = {&answer.value, &answer.why, &answer.source, &answer.detail, &answer.own_limit};
 	int meant = q->own != NULL ? 1 : (int)(sizeof columns / sizeof *columns);
@@ -239,6 +272,8 @@ static void disconnect(struct probe_level *probe) {
 		link_free(probe->lanes[l].link);
 		probe->lanes[l].link = NULL;
 	}
+	disk_free(probe->disk);
+	probe->disk = NULL;
 }
 
 static void stop(struct probe *base) {
@@ -260,40 +295,39 @@ static void retarget(struct probe *base) {
 
 /* One that somebody asks for as soon as it is heard of. */
 static void add_unasked(enum level_id id, const struct level_want *want, const struct own_probe *own, const char *why,
-                        struct readings *readings) {
+                        int64_t now_us, struct readings *readings) {
 	struct level_state state;
 	level_state_init(&state, id, own);
 	level_set_unknown(&state, why);
-	level_add_reading(&state, id, want, own, readings);
+	level_add_reading(&state, id, want, own, now_us, readings);
 }
 
 static void add_one(const struct probe_level *probe, enum level_id id, const struct level_want *want, const struct own_probe *own,
-                    struct readings *readings) {
+                    int64_t now_us, struct readings *readings) {
 	const struct question *q = find_question(probe, id, want, own);
 	if (q != NULL)
-		level_add_reading(&q->state, id, want, own, readings);
+		level_add_reading(&q->state, id, want, own, now_us, readings);
 	else
 		add_unasked(id, want, own,
-		            probe->probe.watching ? "waiting for the first reading" : "not watched: no running job of the target",
+		            probe->probe.watching ? "waiting for the first reading" : "not watched: no running job of the target", now_us,
 		            readings);
 }
 
 void probe_level_read(const struct probe *base, const struct level_want *want, int64_t now_us, struct readings *readings) {
-	(void)now_us;
 	const struct probe_level *probe = (const struct probe_level *)base;
 	for (int i = 0; i < LEVEL_OWN; i++) {
 		enum level_id id = (enum level_id)i;
 		if (!level_is_wanted(id, want))
 			continue;
 		if (level_text(probe, id)[0] != '\0') {
-			add_one(probe, id, want, NULL, readings);
+			add_one(probe, id, want, NULL, now_us, readings);
 		} else if (!levels[id].by_default) {
-			add_unasked(id, want, NULL, "not watched: servers of this kind have no such thing", readings);
+			add_unasked(id, want, NULL, "not watched: servers of this kind have no such thing", now_us, readings);
 			readings->list[readings->count - 1].counts = false;
 		}
 	}
 	for (size_t i = 0; i < want->throttle->nsql; i++)
-		add_one(probe, LEVEL_OWN, want, &want->throttle->sql[i], readings);
+		add_one(probe, LEVEL_OWN, want, &want->throttle->sql[i], now_us, readings);
 }
 
 static void read_levels(const struct probe *probe, const struct throttle_settings *settings, int64_t now_us,

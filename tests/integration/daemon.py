@@ -15,6 +15,7 @@ BUILD = os.environ.get("BACKFILLD_BUILD", os.path.join(REPOSITORY, "build"))
 START_DEADLINE = 10
 # Tests of other things than the throttle wait for no baseline and no slow start, and no probe asks beside them.
 FULL_SPEED = {"initial_rate": 1e9, "latency": {"source": "none"}, "max_oldest": "0ms", "slots": False, "max_flow_control": 0}
+NO_DISK = {"disk_used": 0}
 STOP_DEADLINE = 20
 CTL_DEADLINE = 60
 SANITIZER_WORDS = ("AddressSanitizer", "runtime error", "LeakSanitizer", "UndefinedBehaviorSanitizer")
@@ -63,7 +64,7 @@ class Daemon:
         self.process = None
         self.exits_checked = True
 
-    def target_settings(self, name="main", db=None, throttle=None, **more):
+    def target_settings(self, name="main", db=None, throttle=None, guards=None, **more):
         db = db or self.db
         return {
             "name": name,
@@ -72,6 +73,7 @@ class Daemon:
             "replicas": [{"name": "r1", "url": self.server.url(db, replica=True)}],
             "environment": "test",
             "throttle": {**FULL_SPEED, **(throttle or {})},
+            "guards": {**NO_DISK, **(guards or {})},
             **more,
         }
 

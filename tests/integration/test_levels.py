@@ -1,6 +1,7 @@
 """What is one number by SQL: it holds or slows at its limit, by a real cause, says who is behind it, and lets go."""
 
 import contextlib
+import os
 import threading
 
 import pytest
@@ -30,7 +31,7 @@ def seeing(server):
 
 
 def start_job(daemon, guards=None, **throttle):
-    job = increment(batch={"delay": "20ms"}, throttle=throttle, **({"guards": guards} if guards else {}))
+    job = increment(batch={"delay": "50ms"}, throttle=throttle, **({"guards": guards} if guards else {}))
     daemon.submit(job, "--start")
     return job
 
@@ -122,7 +123,7 @@ def test_lock_waiters_hold(server, db, daemon, seeing):
 
 def test_an_old_transaction_slows_and_never_holds(server, db, daemon, seeing):
     make_table(server, db)
-    job = start_job(daemon, max_oldest="2s")
+    job = start_job(daemon, max_oldest="2s", initial_rate=400)
     wait_works(daemon, job)
     with server.connect(db, autocommit=False) as old:
         execute(old, "UPDATE other SET n = 1 WHERE id = 1")
@@ -136,9 +137,11 @@ def test_an_old_transaction_slows_and_never_holds(server, db, daemon, seeing):
         assert str(server.backend_pid(old)) in reason
         assert "slowed to 25 %" in daemon.ctl("show", job.id, check=0).stdout
         assert readings(daemon, job)["oldest"]["state"] == "high"
-        wait_works(daemon, job)
+        done = daemon.batches(job)  # of 100 rows; the rate may be up to 1100 rows a second by now, if it weren't slowed
+        holds_for(lambda: daemon.batches(job) <= done + 15, 4, "less than 400 rows a second")
+        assert daemon.batches(job) > done
         old.rollback()
-    wait_for(lambda: throttle_of(daemon, job)["reason"] is None, 15, lambda: f"full speed; {throttle_of(daemon, job)}")
+    wait_for(lambda: "slowed" not in throttle_of(daemon, job)["reason"], 15, lambda: f"full speed; {throttle_of(daemon, job)}")
 
 
 # --- own probes ---
@@ -210,6 +213,37 @@ def test_the_target_s_own_queries_are_asked_for_each_job(server, db, make_daemon
     daemon.settings["targets"][0]["throttle"]["sql"][0]["limit"] = 100
     daemon.write_conf()
     daemon.ctl("reload", check=0)
+    wait_works(daemon, job)
+
+
+# --- the disk ---
+
+def used_share(path):
+    found = os.statvfs(path)
+    return (found.f_blocks - found.f_bfree) / (found.f_blocks - found.f_bfree + found.f_bavail)
+
+
+def test_a_full_disk_pauses(server, db, daemon, seeing):
+    make_table(server, db)
+    job = start_job(daemon, guards={"disk_used": 0.9999})
+    one = wait_known(daemon, job, "disk")
+    assert abs(one["value"] - used_share(server.primary.data)) < 0.02 and one["source"].rstrip("/") == server.primary.data
+    wait_works(daemon, job)
+    daemon.ctl("set", job.id, f"guards.disk_used={used_share(server.primary.data) / 2:.4f}", check=0)
+    daemon.wait_state(job, "paused", 15)
+    assert daemon.show(job)["reason"].startswith("guard: used share of the data directory's disk 0.")
+    assert "guard.tripped" in [event["event"] for event in daemon.ctl_json("events", job.id)]
+    daemon.ctl("set", job.id, "guards.disk_used=0.9999", check=0)
+    daemon.ctl("resume", job.id, check=0)
+    wait_works(daemon, job)
+
+
+@pytest.mark.engine("postgresql")
+def test_a_disk_that_can_t_be_seen_holds_nothing(server, db, daemon):
+    make_table(server, db)
+    job = start_job(daemon, guards={"disk_used": 0.01})
+    wait_for(lambda: "data_directory" in readings(daemon, job).get("disk", {}).get("reason", ""), 10, lambda: f"the reason: {readings(daemon, job)}")
+    assert not readings(daemon, job)["disk"]["counts"]
     wait_works(daemon, job)
 
 

@@ -6,8 +6,11 @@
 #include <cmocka.h>
 
 #include "daemon/engine/dialect.h"
+#include "daemon/throttle/disk.h"
 #include "daemon/throttle/level.h"
 
+#include <ev.h>
+#include <stdio.h>
 #include <string.h>
 
 static const int64_t second_us = 1000000;
@@ -69,13 +72,13 @@ static void readings_of_own_probes(void **state) {
 	const struct throttle_settings none = {0};
 	const struct level_want want = {.throttle = &none};
 	struct readings readings = {0};
-	level_add_reading(&s, LEVEL_OWN, &want, &own, &readings);
+	level_add_reading(&s, LEVEL_OWN, &want, &own, second_us, &readings);
 	const struct reading *r = &readings.list[0];
 	assert_string_equal(r->probe, "sql:q");
 	assert_true(r->ok == 2 && r->limit == 4 && r->period_us == 250000 && r->counts);
 	assert_float_equal(reading_pressure(r, second_us), 0.5, 1e-9);
 	level_failed(&s, "permission denied", true);
-	level_add_reading(&s, LEVEL_OWN, &want, &own, &readings);
+	level_add_reading(&s, LEVEL_OWN, &want, &own, second_us, &readings);
 	assert_true(readings.list[1].counts && readings.list[1].state == READING_UNKNOWN);
 	readings_free(&readings);
 }
@@ -105,7 +108,7 @@ static void counters(void **state) {
 static double limit_of(const struct level_state *s, enum level_id id, const struct throttle_settings *settings) {
 	const struct level_want want = {.throttle = settings};
 	struct readings readings = {0};
-	level_add_reading(s, id, &want, NULL, &readings);
+	level_add_reading(s, id, &want, NULL, second_us, &readings);
 	double limit = readings.list[0].limit;
 	assert_true(readings.list[0].ok == limit / 2);
 	readings_free(&readings);
@@ -142,19 +145,86 @@ static void defaults_are_modest(void **state) {
 	const struct level_want want = {.throttle = &settings};
 	struct readings readings = {0};
 	struct level_state s = after(LEVEL_FLOW, &(struct level_answer){0});
-	level_add_reading(&s, LEVEL_FLOW, &want, NULL, &readings);
+	level_add_reading(&s, LEVEL_FLOW, &want, NULL, second_us, &readings);
 	assert_int_equal(readings.count, 0);
 	level_failed(&s, "denied", true);
-	level_add_reading(&s, LEVEL_FLOW, &want, NULL, &readings);
+	level_add_reading(&s, LEVEL_FLOW, &want, NULL, second_us, &readings);
 	assert_false(readings.list[0].counts);
 	level_failed(&s, "connection lost", false);
-	level_add_reading(&s, LEVEL_FLOW, &want, NULL, &readings);
+	level_add_reading(&s, LEVEL_FLOW, &want, NULL, second_us, &readings);
 	assert_true(readings.list[1].counts);
 	s = after(LEVEL_ACTIVE, &(struct level_answer){0});
 	level_failed(&s, "denied", true);
-	level_add_reading(&s, LEVEL_ACTIVE, &want, NULL, &readings);
+	level_add_reading(&s, LEVEL_ACTIVE, &want, NULL, second_us, &readings);
 	assert_true(readings.list[2].counts);
 	readings_free(&readings);
+}
+
+/* Where it can't be seen nobody is held for it. */
+static void the_disk(void **state) {
+	(void)state;
+	const struct throttle_settings none = {0};
+	const struct guard_settings guards = {.disk_used = 0.9};
+	const struct level_want want = {.throttle = &none, .guards = &guards};
+	struct readings readings = {0};
+	struct level_state s;
+	level_state_init(&s, LEVEL_DISK, NULL);
+	level_add_reading(&s, LEVEL_DISK, &want, NULL, second_us, &readings);
+	level_disk_told(&s, "/data", 0.91234, NULL, second_us);
+	level_add_reading(&s, LEVEL_DISK, &want, NULL, second_us, &readings);
+	level_add_reading(&s, LEVEL_DISK, &want, NULL, 22 * second_us, &readings);
+	level_disk_told(&s, "/data", 0, "gone", second_us);
+	level_add_reading(&s, LEVEL_DISK, &want, NULL, second_us, &readings);
+	const struct reading *r = readings.list;
+	assert_true(!r[0].counts && r[0].state == READING_UNKNOWN);
+	assert_true(r[1].counts && r[1].guards && r[1].value == 0.912 && r[1].ok == 0.9 && reading_pressure(&r[1], second_us) == 1);
+	assert_string_equal(r[1].source, "/data");
+	assert_true(!r[2].counts && r[2].state == READING_UNKNOWN);
+	assert_true(!r[3].counts && r[3].state == READING_UNKNOWN);
+	readings_free(&readings);
+	assert_true(level_is_wanted(LEVEL_DISK, &want));
+}
+
+static void who_is_here(void **state) {
+	(void)state;
+	static const char *const here[] = {"/run/postgresql", "/tmp/mysql.sock", "127.0.0.1:5432", "[::1]:3306", "localhost:1"};
+	static const char *const elsewhere[] = {"db1:5432", "10.0.0.1:5432", "[fe80::1]:1", "localhost.example.org:1", ""};
+	for (size_t i = 0; i < 5; i++)
+		assert_true(disk_is_here(here[i]) && !disk_is_here(elsewhere[i]));
+}
+
+struct told {
+	int times;
+	double used;
+	char why[200];
+};
+
+static void told(void *context, double used, const char *why) {
+	struct told *t = context;
+	t->times++;
+	t->used = used;
+	snprintf(t->why, sizeof t->why, "%s", why != NULL ? why : "");
+}
+
+static void a_look_at_the_disk(void **state) {
+	(void)state;
+	struct ev_loop *loop = ev_loop_new(0);
+	struct told t = {0};
+	struct disk *disk = disk_new(loop, told, &t);
+	disk_look(disk, "/");
+	disk_look(disk, "/nowhere"); /* the one before is on its way */
+	assert_int_equal(t.times, 0);
+	ev_run(loop, EVRUN_ONCE);
+	assert_true(t.times == 1 && t.used > 0 && t.used <= 1 && t.why[0] == '\0');
+	disk_look(disk, "/nowhere");
+	ev_run(loop, EVRUN_ONCE);
+	assert_string_equal(t.why, "not watched: /nowhere: No such file or directory");
+	disk_look(disk, "/");
+	disk_free(disk);
+	ev_run(loop, EVRUN_NOWAIT);
+	assert_int_equal(t.times, 2);
+	ev_loop_destroy(loop);
+	disk_free(NULL);
 }
 
 int main(void) {
@@ -167,6 +237,9 @@ int main(void) {
 		cmocka_unit_test(slots_have_two_limits),
 		cmocka_unit_test(what_is_wanted),
 		cmocka_unit_test(defaults_are_modest),
+		cmocka_unit_test(the_disk),
+		cmocka_unit_test(who_is_here),
+		cmocka_unit_test(a_look_at_the_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
