@@ -128,6 +128,7 @@ DAEMON_SRC := \
 	daemon/serve/listener.c \
 	daemon/throttle/baseline.c \
 	daemon/throttle/control.c \
+	daemon/throttle/cumulative.c \
 	daemon/throttle/decide.c \
 	daemon/throttle/disk.c \
 	daemon/throttle/guard.c \
@@ -141,6 +142,7 @@ DAEMON_SRC := \
 	daemon/throttle/phases.c \
 	daemon/throttle/probe.c \
 	daemon/throttle/probe_canary.c \
+	daemon/throttle/probe_histogram.c \
 	daemon/throttle/probe_lag.c \
 	daemon/throttle/probe_level.c \
 	daemon/throttle/reading.c \

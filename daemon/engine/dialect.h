@@ -86,6 +86,9 @@ struct dialect {
 	bool plans_again;
 	const struct rules *rules; /* what preflight demands of this kind of server */
 	const struct replication *replication;
+	/* The privileges by which histogram_….sql read what the server counts of its statements' latencies, and leave ours out; NULL:
+	 * this kind of server counts none. */
+	const char *histogram_needs;
 };
 
 extern const struct dialect dialect_postgres, dialect_mysql;

@@ -195,4 +195,5 @@ const struct dialect dialect_mysql = {
 	.plans_again = false,
 	.rules = &rules_mysql,
 	.replication = &replication_mysql,
+	.histogram_needs = "SELECT on performance_schema.*, UPDATE (instrumented) on performance_schema.threads",
 };

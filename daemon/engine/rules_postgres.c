@@ -11,6 +11,10 @@ static bool check_server(const struct jobfile *job, const json_t *server, json_t
 	(void)warnings;
 	if (job->binlog_row_image != ROW_IMAGE_SERVER)
 		return error_set(err, ERROR_DATA, "binlog_row_image is for MySQL and MariaDB: PostgreSQL has no binary log");
+	if (job->settings.throttle.latency_source == LATENCY_HISTOGRAM) {
+		error_set(err, ERROR_DATA, "throttle.latency.source: PostgreSQL counts no latencies in a histogram");
+		return error_hint(err, "leave it out: canary queries are timed");
+	}
 	if (!fact_flag(server, "in_recovery") && !fact_flag(server, "read_only"))
 		return true;
 	error_set(err, ERROR_TRY_AGAIN, "the server takes no writes: %s",

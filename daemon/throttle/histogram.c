@@ -1,5 +1,7 @@
 #include "daemon/throttle/histogram.h"
 
+#include <stdbool.h>
+
 enum { LINEAR = 64, STEPS = 32, LINEAR_BITS = 6, STEP_BITS = 5 };
 
 static int bucket_of(int64_t us) {
@@ -35,6 +37,18 @@ void histogram_add_expected(struct histogram *histogram, int64_t us, int64_t eve
 		return;
 	for (int64_t left_us = us - every_us; left_us >= every_us; left_us -= every_us)
 		histogram_add(histogram, left_us);
+}
+
+void histogram_add_range(struct histogram *histogram, double low_us, double high_us, uint32_t count) {
+	uint32_t done = 0;
+	for (int bucket = bucket_of((int64_t)low_us); done < count; bucket++) {
+		double end_us = bucket_begin_us(bucket + 1);
+		bool last = end_us >= high_us || bucket == HISTOGRAM_BUCKETS - 1;
+		uint32_t through = last ? count : (uint32_t)(count * (end_us - low_us) / (high_us - low_us) + 0.5);
+		histogram->counts[bucket] += through - done;
+		done = through;
+	}
+	histogram->total += count;
 }
 
 void histogram_merge(struct histogram *into, const struct histogram *from) {

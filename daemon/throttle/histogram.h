@@ -23,6 +23,8 @@ void histogram_add(struct histogram *histogram, int64_t us);
 void histogram_add_expected(struct histogram *histogram, int64_t us, int64_t every_us);
 /* Several of one size: what a server counted. */
 void histogram_add_many(struct histogram *histogram, int64_t us, uint32_t count);
+/* Several that somebody counted as low_us <= x < high_us: spread over all between. */
+void histogram_add_range(struct histogram *histogram, double low_us, double high_us, uint32_t count);
 void histogram_merge(struct histogram *into, const struct histogram *from);
 /* In µs, interpolated within its step; 0 <= q <= 1. 0 of an empty one. */
 double histogram_quantile_us(const struct histogram *histogram, double q);

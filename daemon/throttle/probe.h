@@ -82,5 +82,19 @@ struct probe *probe_level_new(const struct probe_host *host);
 void probe_level_want(struct probe *probe, const struct level_want *wants, size_t count);
 /* In place of the class's `read`, whose settings don't say enough. */
 void probe_level_read(const struct probe *probe, const struct level_want *want, int64_t now_us, struct readings *readings);
+/* `latency` by what the server has counted of its own statements. */
+struct probe *probe_histogram_new(const struct probe_host *host, int64_t learn_us);
+/* What latency.source = "auto" makes of it. */
+enum histogram_worth {
+	HISTOGRAM_ASKED,   /* not known yet, only while it is watching */
+	HISTOGRAM_USELESS, /* nor ever on this kind of server: none is counted, or what we do is counted, too */
+	HISTOGRAM_LACKS,   /* something that may come: a privilege, or statements */
+	HISTOGRAM_GOOD,
+};
+enum histogram_worth probe_histogram_worth(const struct probe *probe);
+double probe_histogram_baseline(const struct probe *probe); /* as of a canary */
+void probe_histogram_restore(struct probe *probe, double p95_ms, int64_t at_us);
+/* Adds what it lacks, as a reading that does not count. */
+void probe_histogram_read_lack(const struct probe *probe, struct readings *readings);
 
 #endif

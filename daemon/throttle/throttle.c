@@ -12,6 +12,7 @@
 #include <string.h>
 
 static const double look_every_s = 0.1;
+static const char histogram_source[] = "histogram"; /* as its baseline is kept; a canary's name says more */
 enum { MAX_CANARIES = 64 };
 
 struct throttle_user {
@@ -19,6 +20,7 @@ struct throttle_user {
 	const struct job_settings *settings; /* NULL: it does not work */
 	struct throttle_table table;
 	struct probe *canary; /* shared; NULL: none */
+	bool by_histogram;    /* its latency is the histogram's, not the canary's */
 	struct throttle_answer answer;
 	bool in_flight;
 	bool stands_by;
@@ -33,6 +35,7 @@ struct shared_canary {
 struct throttle {
 	struct probe_host host;
 	struct probe *lag, *levels;
+	struct probe *histogram; /* NULL: no user wanted it yet */
 	struct shared_canary canaries[MAX_CANARIES];
 	size_t ncanaries;
 	json_t *remembered; /* baselines by their source, of a daemon before us; NULL: none */
@@ -44,18 +47,56 @@ struct throttle {
 	struct regulator regulator;
 };
 
+static void watch(struct probe *probe, bool watching) {
+	if (probe->watching == watching)
+		return;
+	probe->watching = watching;
+	(watching ? probe->class->start : probe->class->stop)(probe);
+}
+
+/* ---- where a job's latency is read --------------------------------------------------------------------------------- */
+
+static bool wants_latency(const struct throttle_settings *settings) {
+	return settings->latency_source != LATENCY_NONE && (settings->max_p95_increase > 0 || settings->max_p95_ms > 0);
+}
+
+/* "auto" asks as long as it may be of use. */
+static bool asks_histogram(const struct throttle_user *user) {
+	if (user->settings == NULL || !wants_latency(&user->settings->throttle))
+		return false;
+	enum latency_source source = user->settings->throttle.latency_source;
+	return source == LATENCY_HISTOGRAM ||
+	       (source == LATENCY_AUTO && probe_histogram_worth(user->throttle->histogram) != HISTOGRAM_USELESS);
+}
+
+static bool takes_histogram(const struct throttle_user *user) {
+	return asks_histogram(user) && (user->settings->throttle.latency_source == LATENCY_HISTOGRAM ||
+	                                probe_histogram_worth(user->throttle->histogram) == HISTOGRAM_GOOD);
+}
+
+/* Canaries that nobody reads rest; a job that has no settings just now may be back soon. */
+static void choose_latency(struct throttle *throttle) {
+	bool asked = false;
+	for (size_t i = 0; i < throttle->nusers; i++) {
+		struct throttle_user *user = throttle->users[i];
+		if (user->settings != NULL)
+			user->by_histogram = takes_histogram(user);
+		asked |= user->by_histogram || asks_histogram(user);
+	}
+	if (throttle->histogram != NULL)
+		watch(throttle->histogram, asked);
+	for (size_t c = 0; c < throttle->ncanaries; c++) {
+		bool read = false;
+		for (size_t i = 0; i < throttle->nusers; i++)
+			read |= throttle->users[i]->canary == throttle->canaries[c].probe && !throttle->users[i]->by_histogram;
+		watch(throttle->canaries[c].probe, read);
+	}
+}
+
 /* ---- the readings of a job --------------------------------------------------------------------------------------- */
 
 static struct level_want want_of(const struct throttle_user *user) {
 	return (struct level_want){.throttle = &user->settings->throttle, .guards = &user->settings->guards, .table = &user->table};
-}
-
-static void collect(const struct throttle *throttle, const struct level_want *want, const struct probe *canary, int64_t now_us,
-                    struct readings *readings) {
-	throttle->lag->class->read(throttle->lag, want->throttle, now_us, readings);
-	if (canary != NULL)
-		canary->class->read(canary, want->throttle, now_us, readings);
-	probe_level_read(throttle->levels, want, now_us, readings);
 }
 
 /* They may have changed since they were told. */
@@ -66,6 +107,23 @@ static void want_levels(struct throttle *throttle) {
 		if (throttle->users[i]->settings != NULL)
 			wants[count++] = want_of(throttle->users[i]);
 	probe_level_want(throttle->levels, wants, count);
+}
+
+static void read_probe(const struct probe *probe, const struct throttle_settings *settings, int64_t now_us,
+                       struct readings *readings) {
+	if (probe != NULL)
+		probe->class->read(probe, settings, now_us, readings);
+}
+
+static void collect(const struct throttle_user *user, int64_t now_us, struct readings *readings) {
+	const struct throttle *throttle = user->throttle;
+	const struct level_want want = want_of(user);
+	const struct throttle_settings *settings = &user->settings->throttle;
+	read_probe(throttle->lag, settings, now_us, readings);
+	if (!user->by_histogram && asks_histogram(user) && probe_histogram_worth(throttle->histogram) == HISTOGRAM_LACKS)
+		probe_histogram_read_lack(throttle->histogram, readings);
+	read_probe(user->by_histogram ? throttle->histogram : user->canary, settings, now_us, readings);
+	probe_level_read(throttle->levels, &want, now_us, readings);
 }
 
 static void look_at_guard(struct throttle_user *user, const struct readings *readings, int64_t now_us) {
@@ -93,8 +151,7 @@ static void look_at(struct throttle_user *user, int64_t now_us, struct outlook *
 	struct readings readings = {0};
 	struct throttle_verdict *verdict = &user->answer.verdict;
 	bool was_held = verdict->held;
-	const struct level_want want = want_of(user);
-	collect(user->throttle, &want, user->canary, now_us, &readings);
+	collect(user, now_us, &readings);
 	decide(readings.list, readings.count, now_us, verdict);
 	if (verdict->excess && !was_held)
 		control_exceeded(&user->throttle->regulator.control);
@@ -146,6 +203,7 @@ static void look(struct throttle *throttle) {
 	int64_t now_us = clock_monotonic_us();
 	struct outlook outlook = {.all_held = true, .initial_rate_rows_s = INFINITY};
 	want_levels(throttle);
+	choose_latency(throttle);
 	for (size_t i = 0; i < throttle->nusers; i++) {
 		struct throttle_user *user = throttle->users[i];
 		if (user->settings == NULL)
@@ -165,13 +223,6 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events) {
 }
 
 /* ---- users ------------------------------------------------------------------------------------------------------- */
-
-static void watch(struct probe *probe, bool watching) {
-	if (probe->watching == watching)
-		return;
-	probe->watching = watching;
-	(watching ? probe->class->start : probe->class->stop)(probe);
-}
 
 struct throttle_user *throttle_join(struct throttle *throttle) {
 	struct throttle_user *user = mem_alloc(sizeof *user);
@@ -195,6 +246,20 @@ static void release_canary(struct throttle *throttle, struct probe *probe) {
 	}
 }
 
+static double remembered_p95_ms(const struct throttle *throttle, const char *source) {
+	return json_number_value(json_object_get(throttle->remembered, source));
+}
+
+/* What it is worth is seen by asking: all jobs have it, also those that will not read it. */
+static void have_histogram(struct throttle *throttle, const struct throttle_settings *settings) {
+	if (throttle->histogram != NULL)
+		return;
+	throttle->histogram = probe_histogram_new(&throttle->host, settings->latency_learn_ms * 1000);
+	double p95_ms = remembered_p95_ms(throttle, histogram_source);
+	if (p95_ms > 0)
+		probe_histogram_restore(throttle->histogram, p95_ms, throttle->remembered_us);
+}
+
 static struct probe *take_canary(struct throttle *throttle, const struct canary *what, const struct throttle_settings *settings) {
 	for (size_t i = 0; i < throttle->ncanaries; i++) {
 		if (!probe_canary_is(throttle->canaries[i].probe, what))
@@ -206,20 +271,15 @@ static struct probe *take_canary(struct throttle *throttle, const struct canary 
 		return throttle->canaries[0].probe; /* more tables at a time than anybody has */
 	struct probe *probe = probe_canary_new(&throttle->host, what, settings->latency_rate, settings->latency_learn_ms * 1000);
 	throttle->canaries[throttle->ncanaries++] = (struct shared_canary){.probe = probe, .users = 1};
-	double p95_ms = json_number_value(json_object_get(throttle->remembered, probe_canary_source(probe)));
+	double p95_ms = remembered_p95_ms(throttle, probe_canary_source(probe));
 	if (p95_ms > 0)
 		probe_canary_restore(probe, p95_ms, throttle->remembered_us);
-	watch(probe, true);
 	return probe;
-}
-
-static bool wants_canary(const struct throttle_settings *settings) {
-	return settings->latency_source != LATENCY_NONE && (settings->max_p95_increase > 0 || settings->max_p95_ms > 0);
 }
 
 static struct probe *canary_for(struct throttle *throttle, const struct throttle_settings *settings,
                                 const struct canary *canary) {
-	if (!wants_canary(settings))
+	if (!wants_latency(settings) || settings->latency_source == LATENCY_HISTOGRAM)
 		return NULL;
 	if (settings->nlatency_queries == 0)
 		return canary->nqueries > 0 ? take_canary(throttle, canary, settings) : NULL;
@@ -235,10 +295,17 @@ void throttle_configure(struct throttle_user *user, const struct job_settings *s
 	if (settings == NULL)
 		return; /* it keeps its canary: it may be back soon */
 	user->table = *table;
+	have_histogram(user->throttle, &settings->throttle);
 	user->canary = canary_for(user->throttle, &settings->throttle, canary);
 	if (before != NULL)
 		release_canary(user->throttle, before);
 	look(user->throttle);
+}
+
+static void forget_histogram(struct throttle *throttle) {
+	if (throttle->histogram != NULL)
+		throttle->histogram->class->free(throttle->histogram);
+	throttle->histogram = NULL;
 }
 
 void throttle_leave(struct throttle_user *user) {
@@ -257,6 +324,7 @@ void throttle_leave(struct throttle_user *user) {
 		return;
 	watch(throttle->lag, false);
 	watch(throttle->levels, false);
+	forget_histogram(throttle);
 	ev_timer_stop(throttle->host.loop, &throttle->look);
 	throttle->regulator = (struct regulator){.resting = true};
 	throttle->host.resting = true;
@@ -307,7 +375,7 @@ void throttle_free(struct throttle *throttle) {
 	if (throttle == NULL)
 		return;
 	while (throttle->nusers > 0)
-		throttle_leave(throttle->users[0]);
+		throttle_leave(throttle->users[throttle->nusers - 1]);
 	ev_timer_stop(throttle->host.loop, &throttle->look);
 	throttle->lag->class->free(throttle->lag);
 	json_decref(throttle->remembered);
@@ -321,6 +389,8 @@ void throttle_retarget(struct throttle *throttle, const struct config_target *ta
 	throttle->host.target = target;
 	throttle->lag->class->retarget(throttle->lag);
 	throttle->levels->class->retarget(throttle->levels);
+	if (throttle->histogram != NULL)
+		throttle->histogram->class->retarget(throttle->histogram);
 	for (size_t i = 0; i < throttle->ncanaries; i++)
 		throttle->canaries[i].probe->class->retarget(throttle->canaries[i].probe);
 }
@@ -337,6 +407,8 @@ char *throttle_memory(const struct throttle *throttle) {
 		if (probe_canary_baseline(probe) > 0)
 			json_object_set_new(baselines, probe_canary_source(probe), json_real(probe_canary_baseline(probe)));
 	}
+	if (throttle->histogram != NULL && probe_histogram_baseline(throttle->histogram) > 0)
+		json_object_set_new(baselines, histogram_source, json_real(probe_histogram_baseline(throttle->histogram)));
 	if (json_object_size(baselines) == 0) {
 		json_decref(baselines);
 		return NULL;
@@ -404,18 +476,27 @@ static json_t *rate_to_json(const struct throttle *throttle, const struct thrott
 	                 answer != NULL ? answer->doing : control_move_text(throttle->regulator.control.move));
 }
 
+static void collect_all(const struct throttle *throttle, int64_t now_us, struct readings *readings) {
+	const struct throttle_settings *settings = &throttle->host.target->throttle;
+	read_probe(throttle->lag, settings, now_us, readings);
+	if (throttle->histogram != NULL && probe_histogram_worth(throttle->histogram) == HISTOGRAM_LACKS)
+		probe_histogram_read_lack(throttle->histogram, readings);
+	else if (throttle->histogram != NULL && throttle->histogram->watching)
+		read_probe(throttle->histogram, settings, now_us, readings);
+	for (size_t i = 0; i < throttle->ncanaries; i++)
+		if (throttle->canaries[i].probe->watching)
+			read_probe(throttle->canaries[i].probe, settings, now_us, readings);
+	const struct level_want want = {.throttle = settings, .guards = &throttle->host.target->guards};
+	probe_level_read(throttle->levels, &want, now_us, readings);
+}
+
 json_t *throttle_readings(const struct throttle *throttle, const struct throttle_user *user) {
 	int64_t now_us = clock_monotonic_us();
 	struct readings readings = {0};
 	if (user != NULL && user->settings != NULL) {
-		const struct level_want want = want_of(user);
-		collect(throttle, &want, user->canary, now_us, &readings);
+		collect(user, now_us, &readings);
 	} else {
-		const struct level_want want = {.throttle = &throttle->host.target->throttle, .guards = &throttle->host.target->guards};
-		collect(throttle, &want, NULL, now_us, &readings);
-		for (size_t i = 0; i < throttle->ncanaries; i++)
-			throttle->canaries[i].probe->class->read(throttle->canaries[i].probe, &throttle->host.target->throttle, now_us,
-			                                         &readings);
+		collect_all(throttle, now_us, &readings);
 	}
 	json_t *array = json_array();
 	for (size_t i = 0; i < readings.count; i++)

@@ -201,6 +201,8 @@ class MySQLServer(Server):
         self.sql(self.system, f"GRANT ALL ON backfill.* TO {OWNER} WITH GRANT OPTION")
         self.sql(self.system, f"GRANT PROCESS, {'REPLICA MONITOR' if is_mariadb() else 'REPLICATION CLIENT, XA_RECOVER_ADMIN'} ON *.* TO {WORKER}")
         self.sql(self.system, f"GRANT SELECT ON performance_schema.* TO {WORKER}")
+        if not is_mariadb():
+            self.sql(self.system, f"GRANT UPDATE (instrumented) ON performance_schema.threads TO {WORKER}")
 
     def follow_primary(self):
         self.change_replication({"HOST": "'127.0.0.1'", "PORT": self.primary.port, "USER": f"'{REPLICATOR}'", "CONNECT_RETRY": 1, "SSL": 0,
