@@ -106,11 +106,15 @@ static void estimate(struct probe_histogram *h, const struct histogram *since, e
 	latency_merge(&h->latency, since, mode, now_us);
 	if (h->latency.baseline.value <= 0 && latency_idle_us(&h->latency) >= h->learn_us)
 		latency_end_phase(&h->latency, now_us);
-	latency_estimate(&h->latency, now_us, &h->reading);
-	h->reading.state = READING_KNOWN;
-	h->reading.why[0] = '\0';
-	h->reading.at_us = now_us;
-	h->reading.good++;
+	struct reading reading = h->reading;
+	latency_estimate(&h->latency, now_us, &reading);
+	if (reading.samples == 0) /* work has just begun: nothing is not 0 ms */
+		return;
+	reading.state = READING_KNOWN;
+	reading.why[0] = '\0';
+	reading.at_us = now_us;
+	reading.good++;
+	h->reading = reading;
 }
 
 /* A late estimate is one that nobody goes faster by, and that ages into not being known. */
