@@ -221,6 +221,8 @@ MUTANTS = {
     "a replica without a heartbeat has no lag": (
         [("daemon/throttle/throttle.c", "\t\tset_not_arrived(replica, now_us);", "\t\tset_known(replica, 0 * now_us, now_us), (void)set_not_arrived;")],
         ["test_throttle.py::test_a_kill_while_held_stays_held"]),
+    "an emptied histogram goes on": ([("daemon/throttle/cumulative.c", "return now->count >= before->count && ", "return ")], ["unit/test_cumulative"]),
+    "buckets of any width will do": ([("daemon/throttle/cumulative.c", "coarse_ratio = 2.5", "coarse_ratio = 25")], ["unit/test_cumulative"]),
     "no hold when a replica is silent": ([("daemon/throttle/decide.c", "verdict->held = true", "verdict->held = false")],
                                          ["test_throttle.py::test_a_silent_replica_holds"]),
     "one row for all heartbeats": ([("daemon/throttle/throttle.c", "SLOTS = 4", "SLOTS = 1")],

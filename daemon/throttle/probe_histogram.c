@@ -283,6 +283,14 @@ enum histogram_worth probe_histogram_worth(const struct probe *probe) {
 	return ((const struct probe_histogram *)probe)->worth;
 }
 
+double probe_histogram_baseline(const struct probe *probe) {
+	return ((const struct probe_histogram *)probe)->latency.baseline.value;
+}
+
+void probe_histogram_restore(struct probe *probe, double p95_ms, int64_t at_us) {
+	baseline_restore(&((struct probe_histogram *)probe)->latency.baseline, p95_ms, at_us);
+}
+
 void probe_histogram_read_lack(const struct probe *probe, struct readings *readings) {
 	const struct probe_histogram *h = (const struct probe_histogram *)probe;
 	struct reading *reading = readings_add(readings, &h->reading);

@@ -66,8 +66,8 @@ def slow_batches(server, db):
     server.sql(db, f"CREATE TRIGGER slow BEFORE UPDATE ON t FOR EACH ROW SET @slept = SLEEP({BATCH_MS / 1e5})")
 
 
-def start_job(daemon, source, **keys):
-    job = increment(batch={"delay": "300ms"}, allow_triggers=True, **keys,
+def start_job(daemon, source):
+    job = increment(batch={"delay": "300ms"}, allow_triggers=True, guards={"p95_increase": 0.0},
                     throttle={"max_p95_increase": 50.0, "latency": {"source": source, "learn": "2s"}})
     daemon.submit(job, "--start")
     return job
