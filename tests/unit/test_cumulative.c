@@ -84,14 +84,19 @@ static void an_emptied_one_is_begun_anew(void **state) {
 	(void)state;
 	struct cumulative before = empty_mysql(), none = {0};
 	count(&before, 500);
+	count(&before, 500);
 	struct histogram since = {0};
 	assert_false(cumulative_since(&before, &none, &since));
+	struct cumulative fewer = empty_mysql();
+	count(&fewer, 500);
+	count(&fewer, 900);
+	assert_false(cumulative_since(&before, &fewer, &since));
 	struct cumulative other = {0};
 	cumulative_set(&other, 7, bound_us(7), bound_us(8), 100);
 	assert_false(cumulative_since(&before, &other, &since));
 	assert_int_equal(since.total, 0);
 	assert_true(cumulative_since(&none, &before, &since)); /* what came behind it counts */
-	assert_int_equal(since.total, 1);
+	assert_int_equal(since.total, 2);
 }
 
 static void buckets_of_other_bounds_are_others(void **state) {
