@@ -123,7 +123,7 @@ static void take(struct probe_histogram *h, const struct histogram *since, enum 
 	judge(h, (double)since->total, seconds);
 	if ((double)since->total > h->per_s * seconds * stalled_share)
 		estimate(h, since, mode, now_us);
-	if (h->few && h->latency.baseline.value <= 0)
+	if (h->few && h->looks >= few_after && h->latency.baseline.value <= 0)
 		set_unknown(h, h->lack);
 }
 
