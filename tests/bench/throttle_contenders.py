@@ -12,9 +12,9 @@ from throttle_judge import LAG_LIMIT_SECONDS
 from waiting import wait_for
 
 # What backfilld is asked for: a target's throttle group, and what a job says of itself. The environment's OURS takes the first one's place.
-OURS_THROTTLE = 'max_lag = "2s";'
+OURS_THROTTLE = 'max_lag = "2s"; max_p95_increase = 0.20;'
 OURS_JOB = "rollback = { keep_old_values = false; };"  # the loops keep none either
-OFF_THROTTLE = 'max_lag = "1h";'
+OFF_THROTTLE = 'max_lag = "1h"; initial_rate = 1000000000.0; latency = { source = "none"; };'
 OFF_JOB = OURS_JOB + ' batch = { max_duty = 1.0; }; guards = { lag = "24h"; };'
 
 SWEEP = ("5000:0", "5000:50", "5000:200", "1000:20", "1000:50", "1000:100", "1000:200", "200:5", "200:10", "200:20", "200:40", "200:100",
