@@ -63,10 +63,10 @@ static void hold_unknown(struct throttle_verdict *verdict, const struct reading 
 	char why[300];
 	if (reading->state == READING_UNKNOWN)
 		text_format(why, sizeof why, "%s", reading->why);
-	else if (reading->good < good_readings)
-		text_format(why, sizeof why, "it was unknown; %d good readings in a row are wanted", (int)good_readings);
-	else
+	else if (now_us - reading->at_us > blind_after_us)
 		text_format(why, sizeof why, "no reading for %.0f s", (double)(now_us - reading->at_us) / 1e6);
+	else
+		text_format(why, sizeof why, "it was unknown; %d good readings in a row are wanted", (int)good_readings);
 	verdict->held = true;
 	set_probe(verdict, reading);
 	text_format(verdict->reason, sizeof verdict->reason, "%s unknown%s%s%s: %s", reading->what, who != NULL ? " (" : "",

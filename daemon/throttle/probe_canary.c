@@ -76,10 +76,7 @@ static void on_estimate(struct ev_loop *loop, ev_timer *timer, int events) {
 		return;
 	int64_t now_us = clock_monotonic_us();
 	canary->answers = 0;
-	canary->reading.state = READING_KNOWN;
-	canary->reading.why[0] = '\0';
-	canary->reading.at_us = now_us;
-	canary->reading.good++;
+	reading_set_known(&canary->reading, now_us);
 	if (canary->latency.baseline.value <= 0 && latency_idle_us(&canary->latency) >= canary->learn_us)
 		latency_end_phase(&canary->latency, now_us);
 	latency_estimate(&canary->latency, now_us, &canary->reading);

@@ -110,10 +110,7 @@ static void estimate(struct probe_histogram *h, const struct histogram *since, e
 	latency_estimate(&h->latency, now_us, &reading);
 	if (reading.samples == 0) /* work has just begun: nothing is not 0 ms */
 		return;
-	reading.state = READING_KNOWN;
-	reading.why[0] = '\0';
-	reading.at_us = now_us;
-	reading.good++;
+	reading_set_known(&reading, now_us);
 	h->reading = reading;
 }
 

@@ -10,6 +10,8 @@
 static const double errors_below = 2;
 /* Where growing stops: pressure of an estimate that is not sure counts as no more than that. */
 static const double unsure_pressure = 0.6;
+/* Overdue by so much: somebody may have been held for it. */
+static const int64_t silence_us = 10000000;
 
 struct reading *readings_add(struct readings *readings, const struct reading *reading) {
 	if (readings->count == readings->capacity) {
@@ -23,6 +25,14 @@ struct reading *readings_add(struct readings *readings, const struct reading *re
 void readings_free(struct readings *readings) {
 	free(readings->list);
 	*readings = (struct readings){0};
+}
+
+void reading_set_known(struct reading *reading, int64_t now_us) {
+	bool silent = reading->at_us > 0 && reading_overdue_us(reading, now_us) > silence_us;
+	reading->state = READING_KNOWN;
+	reading->why[0] = '\0';
+	reading->good = silent ? 1 : reading->good + 1;
+	reading->at_us = now_us;
 }
 
 int64_t reading_overdue_us(const struct reading *reading, int64_t now_us) {

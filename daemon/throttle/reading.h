@@ -56,6 +56,8 @@ struct readings {
 struct reading *readings_add(struct readings *readings, const struct reading *reading);
 void readings_free(struct readings *readings);
 
+/* A value has come: known, and as of now. One behind a long silence is the first of a new row. */
+void reading_set_known(struct reading *reading, int64_t now_us);
 /* The value as of now: a silent replica's lag is max(value, age), counted from the moment the next one was due. In `unit`. */
 double reading_value(const struct reading *reading, int64_t now_us);
 /* (value − ok) / (limit − ok), of the value as of now: 1 is at the limit. 0 without a limit; never negative. */

@@ -63,15 +63,12 @@ static void set_waiting(struct replica *replica) {
 
 static void set_known(struct replica *replica, double lag_ms, int64_t now_us) {
 	struct reading *reading = &replica->reading;
-	reading->state = READING_KNOWN;
-	reading->why[0] = '\0';
+	reading_set_known(reading, now_us);
 	reading->value = lag_ms / 1000;
 	trend_add(&replica->trend, reading->value, now_us);
 	reading->trend = ahead_s * fmax(0, trend_slope(&replica->trend, trend_us));
 	reading->coming = lag_coming(reading->value, trend_slope(&replica->trend, coming_us));
-	reading->at_us = now_us;
 	reading->samples++;
-	reading->good++;
 }
 
 struct replica *replica_new(const struct probe_host *host, const struct heartbeat *heartbeat, const char *name, const char *url) {

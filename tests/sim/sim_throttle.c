@@ -164,9 +164,7 @@ static void estimate(struct run *r) {
 	r->estimated_us = r->now_us;
 	if (r->latency.baseline.value <= 0 && latency_idle_us(&r->latency) >= r->settings.throttle.latency_learn_ms * 1000)
 		latency_end_phase(&r->latency, r->now_us);
-	r->reading.state = READING_KNOWN;
-	r->reading.at_us = r->now_us;
-	r->reading.good++;
+	reading_set_known(&r->reading, r->now_us);
 	latency_estimate(&r->latency, r->now_us, &r->reading);
 }
 

@@ -210,6 +210,96 @@ static void unknown_holds_only_if_it_counts(void **state) {
 	assert_string_equal(v.probe, "");
 }
 
+static struct reading estimate(double value, double recent, double error, bool sure) {
+	struct reading r = known("latency", 0);
+	r.nature = READING_LATENCY;
+	r.unit = UNIT_MILLISECONDS;
+	strcpy(r.what, "latency P95");
+	r.value = value;
+	r.recent = recent;
+	r.error = error;
+	r.sure = sure;
+	r.ok = 10;
+	r.limit = 12;
+	return r;
+}
+
+/* Of few samples: not faster, and slower only when it is surely above its limit. */
+static void an_estimate_counts_as_far_as_it_is_sure(void **state) {
+	(void)state;
+	struct reading r[] = {estimate(13, 0, 0.05, true)};
+	struct throttle_verdict v = {0};
+	decide(r, 1, now_us, &v);
+	assert_float_equal(v.pressure, 1.5, 1e-9);
+	assert_true(v.growth == GROWTH_FREE && v.latency_binds && !v.held);
+	r[0].sure = false; /* 13 - 2 * 0.65 = 11.7: perhaps not above 12 */
+	decide(r, 1, now_us, &v);
+	assert_float_equal(v.pressure, 0.6, 1e-6);
+	assert_int_equal(v.growth, GROWTH_NONE);
+	r[0].error = 0.02; /* 12.48 */
+	decide(r, 1, now_us, &v);
+	assert_float_equal(v.pressure, 1.24, 1e-6);
+	assert_false(v.held);
+}
+
+static void what_is_over_is_not_answered_again(void **state) {
+	(void)state;
+	struct reading r[] = {estimate(16, 10.5, 0.01, true)}; /* the last seconds are fine */
+	struct throttle_verdict v = {0};
+	decide(r, 1, now_us, &v);
+	assert_float_equal(v.pressure, 0.6, 1e-6);
+	r[0].recent = 13;
+	decide(r, 1, now_us, &v);
+	assert_float_equal(v.pressure, 1.5, 1e-9);
+	r[0].recent = 30;
+	decide(r, 1, now_us, &v);
+	assert_float_equal(v.pressure, 3, 1e-9);
+	r[0].value = 11; /* nor is a moment: the window is */
+	decide(r, 1, now_us, &v);
+	assert_float_equal(v.pressure, 0.5, 1e-9);
+}
+
+/* Late by two periods: not faster; by 15 s: half each time; by 30 s: held, until three readings in a row are good. */
+static void a_late_reading_slows_and_then_holds(void **state) {
+	(void)state;
+	struct reading r[] = {estimate(10, 10, 0.01, true)};
+	struct throttle_verdict v = {0};
+	r[0].period_us = 1000000;
+	decide(r, 1, now_us + 2000000, &v);
+	assert_int_equal(v.growth, GROWTH_FREE);
+	decide(r, 1, now_us + 2100000, &v);
+	assert_int_equal(v.growth, GROWTH_NONE);
+	decide(r, 1, now_us + 15100000, &v);
+	assert_true(v.growth == GROWTH_HALVE && !v.held);
+	decide(r, 1, now_us + 30100000, &v);
+	assert_true(v.held && !v.excess);
+	assert_string_equal(v.reason, "latency P95 unknown: no reading for 30 s");
+	r[0].good = 500;
+	for (int i = 0; i < 3; i++) {
+		assert_true(v.held);
+		reading_set_known(&r[0], now_us + (40 + i) * 1000000);
+		decide(r, 1, r[0].at_us, &v);
+		if (v.held)
+			assert_string_equal(v.reason, "latency P95 unknown: it was unknown; 3 good readings in a row are wanted");
+	}
+	assert_false(v.held);
+}
+
+/* A lag that will be at its limit even if we stop now; from a quarter of the limit on. */
+static void what_is_coming_holds(void **state) {
+	(void)state;
+	struct reading r[] = {known("lag:r1", 700)};
+	struct throttle_verdict v = {0};
+	r[0].coming = 2.3;
+	decide(r, 1, now_us, &v);
+	assert_true(v.held && v.excess);
+	assert_string_equal(v.reason, "replica lag 0.7 s and rising, 2.3 s to come > 2 s (r1)");
+	v = (struct throttle_verdict){0};
+	r[0].value = 0.4;
+	decide(r, 1, now_us, &v);
+	assert_false(v.held);
+}
+
 static void measured_excess_names_the_reason(void **state) {
 	(void)state;
 	struct reading r[] = {unknown("lag:r2", "connection refused"), known("lag:r1", 5000)};
@@ -230,6 +320,10 @@ int main(void) {
 		cmocka_unit_test(who_was_blind_waits_for_three_readings),
 		cmocka_unit_test(a_guard_is_told_apart),
 		cmocka_unit_test(unknown_holds_only_if_it_counts),
+		cmocka_unit_test(an_estimate_counts_as_far_as_it_is_sure),
+		cmocka_unit_test(what_is_over_is_not_answered_again),
+		cmocka_unit_test(a_late_reading_slows_and_then_holds),
+		cmocka_unit_test(what_is_coming_holds),
 		cmocka_unit_test(measured_excess_names_the_reason),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
