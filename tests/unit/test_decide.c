@@ -274,7 +274,7 @@ static void a_late_reading_slows_and_then_holds(void **state) {
 	decide(r, 1, now_us + 30100000, &v);
 	assert_true(v.held && !v.excess);
 	assert_string_equal(v.reason, "latency P95 unknown: no reading for 30 s");
-	r[0].good = 500;
+	r[0].good = r[0].samples = 500;
 	for (int i = 0; i < 3; i++) {
 		assert_true(v.held);
 		reading_set_known(&r[0], now_us + (40 + i) * 1000000);
