@@ -46,7 +46,8 @@ write_config() {
 		  { name = "bench";
 		    url = "$SERVERS_SCHEME://backfill@127.0.0.1:$port/bench";
 		    admin_url = "$(admin_url)";
-		    environment = "bench"; }
+		    environment = "bench";
+		    throttle = { initial_rate = 1000000000.0; latency = { source = "none"; }; }; }
 		);
 	CONF
 	mkdir -p state

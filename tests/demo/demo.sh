@@ -134,7 +134,9 @@ write_files() {
 		    admin_url = "$(admin_url)";
 		    replicas = ( { name = "r1"; url = "$SERVERS_SCHEME://backfill@127.0.0.1:$replica_port/site"; } );
 		    environment = "demo";
-		    throttle = { max_lag = "2s"; }; }
+		    # Servers, site and work share one small machine here: more room than a site would be asked for.
+		    throttle = { max_lag = "2s"; max_p95_increase = 1.0; initial_rate = 8000; latency = { learn = "5s"; }; };
+		    guards = { p95_increase = 10.0; }; }
 		);
 	CONF
 	mkdir state
