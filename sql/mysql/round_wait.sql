@@ -1,5 +1,6 @@
 -- The transactions of this server that may have written below the last keys: those that are older than the marker (a prepared one has
 -- no connection), and those whose statement had begun before it: such a statement itself, unless it only reads, and what it then opened.
+-- Both are counted in whole seconds of two clocks, and may seem to have begun a second later than they have.
 -- What innodb_trx shows is never older than the look by which the marker was found.
 -- Who asks often keeps it from being read anew, as in round_take.sql: one at a time.
 -- $1 marker, $2 who was in the middle of a statement then
@@ -22,7 +23,7 @@ WITH trx AS (
      UNION
     SELECT NULL, b.id, b.began, b.info
       FROM then_busy AS b
-     WHERE b.command IN ('Query', 'Execute') AND b.began <= JSON_EXTRACT($2, '$.at')
+     WHERE b.command IN ('Query', 'Execute') AND b.began <= JSON_EXTRACT($2, '$.at') + 1
        AND NOT EXISTS (SELECT 1 FROM trx WHERE trx.id = b.id)
 )
 SELECT COUNT(*) OVER (), COALESCE(NULLIF(open.id, 0), CONCAT('trx ', open.trx_id)), COALESCE(p.user, 'unknown user'),
