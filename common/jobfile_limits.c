@@ -40,6 +40,7 @@ static const struct limit throttle_limits[] = {
 	MS("throttle.max_lag", struct throttle_settings, max_lag_ms, max_lag_said, LESS),
 	NUMBER("throttle.initial_rate", struct throttle_settings, initial_rate, LESS),
 	NUMBER("throttle.max_p95_increase", struct throttle_settings, max_p95_increase, LESS_OR_OFF),
+	NUMBER("throttle.max_commit_increase", struct throttle_settings, max_commit_increase, LESS_OR_OFF),
 	MS("throttle.max_p95", struct throttle_settings, max_p95_ms, max_p95_said, LESS_OR_OFF),
 	NUMBER("throttle.latency.rate", struct throttle_settings, latency_rate, MORE),
 	MS("throttle.latency.learn", struct throttle_settings, latency_learn_ms, latency_learn_said, MORE),

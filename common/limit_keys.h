@@ -64,6 +64,11 @@ bool limit_keys_load_later(const struct keytable_document *document, const struc
 			"its baseline."),                                                                                                    \
 		LIMIT_KEY("throttle.max_p95", KEY_DURATION, T, THROTTLE.max_p95_ms, THROTTLE.max_p95_said, 0, MS_PER_HOUR, "0ms",        \
 	              "The same, as an absolute latency; 0: none."),                                                                 \
+		LIMIT_KEY(                                                                                                               \
+			"throttle.max_commit_increase", KEY_FLOAT, T, THROTTLE.max_commit_increase, THROTTLE.max_commit_increase_said, 0,    \
+			100, "0.5",                                                                                                          \
+			"P95 of the time that a commit of the daemon's own heartbeat takes may be above its baseline by this share, where "  \
+			"latency is watched; 0: it is not limited."),                                                                        \
 		{.name = "throttle.latency.source",                                                                                      \
 	     .type = KEY_CHOICE,                                                                                                     \
 	     .flags = KEY_LIVE,                                                                                                      \

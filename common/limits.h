@@ -24,9 +24,10 @@ struct throttle_settings {
 	int64_t max_lag_ms; /* default 2000 */
 	char **replicas;    /* names of those that count; nreplicas = 0: all */
 	size_t nreplicas;
-	double initial_rate;     /* rows per second at slow start; default 1000 */
-	double max_p95_increase; /* share over the baseline; 0: none; default 0.2 */
-	int64_t max_p95_ms;      /* 0: none */
+	double initial_rate;        /* rows per second at slow start; default 1000 */
+	double max_p95_increase;    /* share over the baseline; 0: none; default 0.2 */
+	int64_t max_p95_ms;         /* 0: none */
+	double max_commit_increase; /* share over the baseline, where latency is watched; 0: none; default 0.5 */
 	enum latency_source latency_source;
 	char **latency_queries; /* nlatency_queries = 0: a read of the worked table by its key */
 	size_t nlatency_queries;
@@ -43,8 +44,8 @@ struct throttle_settings {
 	size_t nsql;
 	bool max_active_said, max_lock_waiters_said, max_archive_queue_said, max_history_list_said, max_wal_retained_said,
 		max_binlog_rate_said, max_dead_ratio_said, max_flow_control_said, max_oldest_said, slots_said;
-	bool max_lag_said, replicas_said, initial_rate_said, max_p95_increase_said, max_p95_said, latency_source_said,
-		latency_queries_said, latency_rate_said, latency_learn_said;
+	bool max_lag_said, replicas_said, initial_rate_said, max_p95_increase_said, max_p95_said, max_commit_increase_said,
+		latency_source_said, latency_queries_said, latency_rate_said, latency_learn_said;
 };
 
 struct guard_settings {

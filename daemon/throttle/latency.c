@@ -94,6 +94,10 @@ void latency_estimate(const struct latency *latency, int64_t now_us, struct read
 	reading->sure = samples.total >= enough_samples;
 }
 
+bool latency_is_watched(const struct throttle_settings *settings) {
+	return settings->latency_source != LATENCY_NONE && (settings->max_p95_increase > 0 || settings->max_p95_ms > 0);
+}
+
 static void set_limit(struct reading *reading, const struct throttle_settings *settings) {
 	double increase = settings->max_p95_increase, most_ms = (double)settings->max_p95_ms;
 	double by_baseline = increase > 0 ? reading->baseline * (1 + increase) : 0;

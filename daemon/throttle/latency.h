@@ -47,6 +47,8 @@ int64_t latency_idle_us(const struct latency *latency);
 /* Value, samples, error, sure and baseline of a reading, in milliseconds. At rest the value is the phase's. To be called once a
  * second or so: it adds up the whole window. */
 void latency_estimate(const struct latency *latency, int64_t now_us, struct reading *reading);
+/* Do they limit latency, and say that it is read? */
+bool latency_is_watched(const struct throttle_settings *settings);
 /* Adds such a reading with the limit that `settings` give it. Without a baseline that it would need, it is unknown, and learning.
  */
 void latency_add_reading(const struct latency *latency, const struct reading *reading, const struct throttle_settings *settings,

@@ -21,6 +21,7 @@
 static const double tick_s = 0.1;
 /* A heartbeat that was not written for so long leaves us blind. */
 static const int64_t write_silence_us = 1000000;
+static const int64_t commit_every_us = 1000000; /* is estimated */
 static const int64_t stranger_pause_us = 1000000;
 enum {
 	SLOTS = 4, /* one row rots under an old snapshot: 13 µs became 602 µs after 40,000 versions */
@@ -42,6 +43,9 @@ struct probe_lag {
 	bool listed; /* the primary's list was read since the primary was reached */
 	int64_t listed_us;
 	char list_why[128];
+	struct latency commits; /* of the heartbeat */
+	struct reading commit;
+	int64_t estimated_us;
 };
 
 static const struct config_target *target_of(const struct probe_lag *lag) {
@@ -86,6 +90,17 @@ static void begin_anew(struct probe_lag *lag) {
 		replica_await(lag->replicas[i]);
 }
 
+/* What a write costs the site, free to measure. */
+static void count_commit(struct probe_lag *lag) {
+	int64_t now_us = clock_monotonic_us();
+	latency_add(&lag->commits, now_us - lag->sending_us, (int64_t)(tick_s * 1e6), probe_mode(lag->probe.host, now_us), now_us);
+	if (now_us - lag->estimated_us < lag->commit.period_us)
+		return;
+	lag->estimated_us = now_us;
+	reading_set_known(&lag->commit, now_us);
+	latency_estimate(&lag->commits, now_us, &lag->commit);
+}
+
 static void written(void *context, const struct transaction_result *result) {
 	struct probe_lag *lag = context;
 	if (result->end == TRANSACTION_DECLINED) {
@@ -100,6 +115,7 @@ static void written(void *context, const struct transaction_result *result) {
 		explain(lag, result, lag->write_why, sizeof lag->write_why);
 		return;
 	}
+	count_commit(lag);
 	bool gap = lag->written_us > 0 && lag->sending_us - lag->written_us > write_silence_us;
 	if (gap || lag->write_why[0] != '\0')
 		begin_anew(lag);
@@ -241,6 +257,8 @@ static void watch_primary(struct probe_lag *lag) {
 
 static void start(struct probe *probe) {
 	struct probe_lag *lag = (struct probe_lag *)probe;
+	lag->commits = (struct latency){0}; /* what was before tells of another hour */
+	lag->commit.samples = 0;
 	watch_primary(lag);
 	for (size_t i = 0; i < lag->nreplicas; i++)
 		replica_watch(lag->replicas[i]);
@@ -319,6 +337,16 @@ static void add_list(const struct probe_lag *lag, bool blind, const char *why, s
 	}
 }
 
+/* It has a limit only where there are phases without work to compare with: where latency is watched. */
+static void add_commit(const struct probe_lag *lag, const struct throttle_settings *settings, struct readings *readings) {
+	if (lag->commit.samples == 0)
+		return;
+	struct reading *reading = readings_add(readings, &lag->commit);
+	reading->baseline = reading->ok = lag->commits.baseline.value;
+	reading->counts = latency_is_watched(settings) && settings->max_commit_increase > 0 && reading->baseline > 0;
+	reading->limit = reading->counts ? reading->baseline * (1 + settings->max_commit_increase) : 0;
+}
+
 static void read_replicas(const struct probe *probe, const struct throttle_settings *settings, int64_t now_us,
                           struct readings *readings) {
 	const struct probe_lag *lag = (const struct probe_lag *)probe;
@@ -342,6 +370,7 @@ static void read_replicas(const struct probe *probe, const struct throttle_setti
 		add_list(lag, blind, why, readings);
 	for (size_t i = first; i < readings->count; i++)
 		readings->list[i].limit = (double)settings->max_lag_ms / 1000;
+	add_commit(lag, settings, readings);
 }
 
 /* ---- from begin to end ------------------------------------------------------------------------------------------- */
@@ -362,6 +391,12 @@ struct probe *probe_lag_new(const struct probe_host *host) {
 		.start = start, .stop = stop, .retarget = retarget, .read = read_replicas, .free = free_probe};
 	struct probe_lag *lag = mem_alloc(sizeof *lag);
 	*lag = (struct probe_lag){.probe = {.class = &class, .host = host}};
+	lag->commit = (struct reading){.probe = "commit",
+	                               .what = "commit latency P95",
+	                               .source = "heartbeat",
+	                               .nature = READING_LATENCY,
+	                               .unit = UNIT_MILLISECONDS,
+	                               .period_us = commit_every_us};
 	/* Another process's monotonic clock may be another host's: only rows with our own number count. */
 	uint64_t random[2] = {0};
 	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)

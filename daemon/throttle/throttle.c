@@ -56,13 +56,9 @@ static void watch(struct probe *probe, bool watching) {
 
 /* ---- where a job's latency is read --------------------------------------------------------------------------------- */
 
-static bool wants_latency(const struct throttle_settings *settings) {
-	return settings->latency_source != LATENCY_NONE && (settings->max_p95_increase > 0 || settings->max_p95_ms > 0);
-}
-
 /* "auto" asks as long as it may be of use. */
 static bool asks_histogram(const struct throttle_user *user) {
-	if (user->settings == NULL || !wants_latency(&user->settings->throttle))
+	if (user->settings == NULL || !latency_is_watched(&user->settings->throttle))
 		return false;
 	enum latency_source source = user->settings->throttle.latency_source;
 	return source == LATENCY_HISTOGRAM ||
@@ -279,7 +275,7 @@ static struct probe *take_canary(struct throttle *throttle, const struct canary 
 
 static struct probe *canary_for(struct throttle *throttle, const struct throttle_settings *settings,
                                 const struct canary *canary) {
-	if (!wants_latency(settings) || settings->latency_source == LATENCY_HISTOGRAM)
+	if (!latency_is_watched(settings) || settings->latency_source == LATENCY_HISTOGRAM)
 		return NULL;
 	if (settings->nlatency_queries == 0)
 		return canary->nqueries > 0 ? take_canary(throttle, canary, settings) : NULL;
