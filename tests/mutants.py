@@ -250,7 +250,7 @@ MUTANTS = {
     "fewer before shorter": ([("daemon/throttle/control.c", "if (!shorten(control, input))", "if (true)")], ["unit/test_control"]),
     "few samples are believed": ([("daemon/throttle/reading.c", "if (reading->sure)", "if (true)")], ["unit/test_decide"]),
     "who rests does not look": ([("daemon/job/job_internal.h", "JOB_LONGEST_REST_MS = 500", "JOB_LONGEST_REST_MS = 500000")],
-                                ["test_latency.py::test_latency_that_stays_high_pauses"]),
+                                ["test_throttle.py::test_a_guard_is_seen_while_the_job_rests"]),
     "a lag is met when it is there": ([(LAG, "slope > 0 ? lag / (1 - fmin(slope, stands_still)) : lag", "lag + 0 * slope * stands_still")],
                                       ["sim/sim_throttle"]),
     "what the throttle found out is forgotten": ([("daemon/job/memory.c", "if (strcmp(name, memory->name) == 0)", "if (false && name == NULL)")],

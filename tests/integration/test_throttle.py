@@ -375,6 +375,16 @@ def test_somebody_else_s_load_pauses_and_throws_nothing_away(server, db, daemon,
     finish(server, db, daemon, job)
 
 
+def test_a_guard_is_seen_while_the_job_rests(server, db, daemon, job):
+    daemon.ctl("set", job.id, "batch.delay=1h", "guards.lag=1s", "throttle.max_lag=900ms", check=0)
+    server.pause_replay()
+    daemon.wait_state(job, "paused", 15)
+    assert "guard: replica lag" in daemon.show(job)["reason"]
+    server.resume_replay()
+    daemon.ctl("resume", job.id, check=0)
+    finish(server, db, daemon, job)
+
+
 def test_heartbeats_take_turns_among_a_few_rows(server, db, daemon, job):
     """A single row would rot under an old snapshot."""
     def versions_of_a_row():
