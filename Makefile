@@ -137,6 +137,7 @@ DAEMON_SRC := \
 	daemon/throttle/jump.c \
 	daemon/throttle/lag.c \
 	daemon/throttle/latency.c \
+	daemon/throttle/latency_source.c \
 	daemon/throttle/level.c \
 	daemon/throttle/pace.c \
 	daemon/throttle/phases.c \

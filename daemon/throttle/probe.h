@@ -42,6 +42,9 @@ struct probe {
 	bool watching;
 };
 
+/* Starts it or stops it, unless it is so already. */
+void probe_watch(struct probe *probe, bool watching);
+
 /* What our jobs do to the server just now, for a sample of its latency. */
 enum latency_mode probe_mode(const struct probe_host *host, int64_t now_us);
 
@@ -58,9 +61,8 @@ struct canary {
 };
 /* `latency` by queries of our own. Copies what it needs. */
 struct probe *probe_canary_new(const struct probe_host *host, const struct canary *canary, double per_second, int64_t learn_us);
-/* Its baseline, in ms; 0: not known. And the one that somebody before us has found, at a time of the monotonic clock. */
-double probe_canary_baseline(const struct probe *probe);
-void probe_canary_restore(struct probe *probe, double p95_ms, int64_t at_us);
+/* In ms; the probe's, for whoever has found it out before us. */
+struct baseline *probe_canary_baseline(struct probe *probe);
 const char *probe_canary_source(const struct probe *probe);
 /* Is it this one? By the queries alone: a baseline holds whatever row they read. */
 bool probe_canary_is(const struct probe *probe, const struct canary *canary);
@@ -92,8 +94,7 @@ enum histogram_worth {
 	HISTOGRAM_GOOD,
 };
 enum histogram_worth probe_histogram_worth(const struct probe *probe);
-double probe_histogram_baseline(const struct probe *probe); /* as of a canary */
-void probe_histogram_restore(struct probe *probe, double p95_ms, int64_t at_us);
+struct baseline *probe_histogram_baseline(struct probe *probe); /* as of a canary */
 /* Adds what it lacks, as a reading that does not count. */
 void probe_histogram_read_lack(const struct probe *probe, struct readings *readings);
 

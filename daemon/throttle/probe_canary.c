@@ -156,12 +156,8 @@ struct probe *probe_canary_new(const struct probe_host *host, const struct canar
 	return &canary->probe;
 }
 
-double probe_canary_baseline(const struct probe *probe) {
-	return ((const struct probe_canary *)probe)->latency.baseline.value;
-}
-
-void probe_canary_restore(struct probe *probe, double p95_ms, int64_t at_us) {
-	baseline_restore(&((struct probe_canary *)probe)->latency.baseline, p95_ms, at_us);
+struct baseline *probe_canary_baseline(struct probe *probe) {
+	return &((struct probe_canary *)probe)->latency.baseline;
 }
 
 const char *probe_canary_source(const struct probe *probe) {

@@ -280,12 +280,8 @@ enum histogram_worth probe_histogram_worth(const struct probe *probe) {
 	return ((const struct probe_histogram *)probe)->worth;
 }
 
-double probe_histogram_baseline(const struct probe *probe) {
-	return ((const struct probe_histogram *)probe)->latency.baseline.value;
-}
-
-void probe_histogram_restore(struct probe *probe, double p95_ms, int64_t at_us) {
-	baseline_restore(&((struct probe_histogram *)probe)->latency.baseline, p95_ms, at_us);
+struct baseline *probe_histogram_baseline(struct probe *probe) {
+	return &((struct probe_histogram *)probe)->latency.baseline;
 }
 
 void probe_histogram_read_lack(const struct probe *probe, struct readings *readings) {

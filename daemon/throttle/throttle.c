@@ -4,6 +4,7 @@
 #include "common/text.h"
 #include "daemon/base/clock.h"
 #include "daemon/throttle/guard.h"
+#include "daemon/throttle/latency_source.h"
 #include "daemon/throttle/regulate.h"
 
 #include <ev.h>
@@ -12,82 +13,28 @@
 #include <string.h>
 
 static const double look_every_s = 0.1;
-static const char histogram_source[] = "histogram"; /* as its baseline is kept; a canary's name says more */
-enum { MAX_CANARIES = 64 };
 
 struct throttle_user {
 	struct throttle *throttle;
 	const struct job_settings *settings; /* NULL: it does not work */
 	struct throttle_table table;
-	struct probe *canary; /* shared; NULL: none */
-	bool by_histogram;    /* its latency is the histogram's, not the canary's */
+	struct latency_reader *latency;
 	struct throttle_answer answer;
 	bool in_flight;
 	bool stands_by;
 	struct guard guard;
 };
 
-struct shared_canary {
-	struct probe *probe;
-	int users;
-};
-
 struct throttle {
 	struct probe_host host;
 	struct probe *lag, *levels;
-	struct probe *histogram; /* NULL: no user wanted it yet */
-	struct shared_canary canaries[MAX_CANARIES];
-	size_t ncanaries;
-	json_t *remembered; /* baselines by their source, of a daemon before us; NULL: none */
-	int64_t remembered_us;
+	struct latency_sources *latency;
 	struct throttle_user **users;
 	size_t nusers;
 	ev_timer look;
 
 	struct regulator regulator;
 };
-
-static void watch(struct probe *probe, bool watching) {
-	if (probe->watching == watching)
-		return;
-	probe->watching = watching;
-	(watching ? probe->class->start : probe->class->stop)(probe);
-}
-
-/* ---- where a job's latency is read --------------------------------------------------------------------------------- */
-
-/* "auto" asks as long as it may be of use. */
-static bool asks_histogram(const struct throttle_user *user) {
-	if (user->settings == NULL || !latency_is_watched(&user->settings->throttle))
-		return false;
-	enum latency_source source = user->settings->throttle.latency_source;
-	return source == LATENCY_HISTOGRAM ||
-	       (source == LATENCY_AUTO && probe_histogram_worth(user->throttle->histogram) != HISTOGRAM_USELESS);
-}
-
-static bool takes_histogram(const struct throttle_user *user) {
-	return asks_histogram(user) && (user->settings->throttle.latency_source == LATENCY_HISTOGRAM ||
-	                                probe_histogram_worth(user->throttle->histogram) == HISTOGRAM_GOOD);
-}
-
-/* Canaries that nobody reads rest; a job that has no settings just now may be back soon. */
-static void choose_latency(struct throttle *throttle) {
-	bool asked = false;
-	for (size_t i = 0; i < throttle->nusers; i++) {
-		struct throttle_user *user = throttle->users[i];
-		if (user->settings != NULL)
-			user->by_histogram = takes_histogram(user);
-		asked |= user->by_histogram || asks_histogram(user);
-	}
-	if (throttle->histogram != NULL)
-		watch(throttle->histogram, asked);
-	for (size_t c = 0; c < throttle->ncanaries; c++) {
-		bool read = false;
-		for (size_t i = 0; i < throttle->nusers; i++)
-			read |= throttle->users[i]->canary == throttle->canaries[c].probe && !throttle->users[i]->by_histogram;
-		watch(throttle->canaries[c].probe, read);
-	}
-}
 
 /* ---- the readings of a job --------------------------------------------------------------------------------------- */
 
@@ -105,20 +52,11 @@ static void want_levels(struct throttle *throttle) {
 	probe_level_want(throttle->levels, wants, count);
 }
 
-static void read_probe(const struct probe *probe, const struct throttle_settings *settings, int64_t now_us,
-                       struct readings *readings) {
-	if (probe != NULL)
-		probe->class->read(probe, settings, now_us, readings);
-}
-
 static void collect(const struct throttle_user *user, int64_t now_us, struct readings *readings) {
 	const struct throttle *throttle = user->throttle;
 	const struct level_want want = want_of(user);
-	const struct throttle_settings *settings = &user->settings->throttle;
-	read_probe(throttle->lag, settings, now_us, readings);
-	if (!user->by_histogram && asks_histogram(user) && probe_histogram_worth(throttle->histogram) == HISTOGRAM_LACKS)
-		probe_histogram_read_lack(throttle->histogram, readings);
-	read_probe(user->by_histogram ? throttle->histogram : user->canary, settings, now_us, readings);
+	throttle->lag->class->read(throttle->lag, &user->settings->throttle, now_us, readings);
+	latency_read(user->latency, now_us, readings);
 	probe_level_read(throttle->levels, &want, now_us, readings);
 }
 
@@ -199,7 +137,7 @@ static void look(struct throttle *throttle) {
 	int64_t now_us = clock_monotonic_us();
 	struct outlook outlook = {.all_held = true, .initial_rate_rows_s = INFINITY};
 	want_levels(throttle);
-	choose_latency(throttle);
+	latency_sources_choose(throttle->latency);
 	for (size_t i = 0; i < throttle->nusers; i++) {
 		struct throttle_user *user = throttle->users[i];
 		if (user->settings == NULL)
@@ -222,86 +160,23 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events) {
 
 struct throttle_user *throttle_join(struct throttle *throttle) {
 	struct throttle_user *user = mem_alloc(sizeof *user);
-	*user = (struct throttle_user){.throttle = throttle};
+	*user = (struct throttle_user){.throttle = throttle, .latency = latency_join(throttle->latency)};
 	throttle->users = mem_resize(throttle->users, throttle->nusers + 1, sizeof(struct throttle_user *));
 	throttle->users[throttle->nusers++] = user;
-	watch(throttle->lag, true);
-	watch(throttle->levels, true);
+	probe_watch(throttle->lag, true);
+	probe_watch(throttle->levels, true);
 	ev_timer_again(throttle->host.loop, &throttle->look);
 	return user;
 }
 
-static void release_canary(struct throttle *throttle, struct probe *probe) {
-	for (size_t i = 0; i < throttle->ncanaries; i++) {
-		struct shared_canary *canary = &throttle->canaries[i];
-		if (canary->probe != probe || --canary->users > 0)
-			continue;
-		probe->class->free(probe);
-		*canary = throttle->canaries[--throttle->ncanaries];
-		return;
-	}
-}
-
-static double remembered_p95_ms(const struct throttle *throttle, const char *source) {
-	return json_number_value(json_object_get(throttle->remembered, source));
-}
-
-/* What it is worth is seen by asking: all jobs have it, also those that will not read it. */
-static void have_histogram(struct throttle *throttle, const struct throttle_settings *settings) {
-	if (throttle->histogram != NULL)
-		return;
-	throttle->histogram = probe_histogram_new(&throttle->host, settings->latency_learn_ms * 1000);
-	double p95_ms = remembered_p95_ms(throttle, histogram_source);
-	if (p95_ms > 0)
-		probe_histogram_restore(throttle->histogram, p95_ms, throttle->remembered_us);
-}
-
-static struct probe *take_canary(struct throttle *throttle, const struct canary *what, const struct throttle_settings *settings) {
-	for (size_t i = 0; i < throttle->ncanaries; i++) {
-		if (!probe_canary_is(throttle->canaries[i].probe, what))
-			continue;
-		throttle->canaries[i].users++;
-		return throttle->canaries[i].probe;
-	}
-	if (throttle->ncanaries == MAX_CANARIES)
-		return throttle->canaries[0].probe; /* more tables at a time than anybody has */
-	struct probe *probe = probe_canary_new(&throttle->host, what, settings->latency_rate, settings->latency_learn_ms * 1000);
-	throttle->canaries[throttle->ncanaries++] = (struct shared_canary){.probe = probe, .users = 1};
-	double p95_ms = remembered_p95_ms(throttle, probe_canary_source(probe));
-	if (p95_ms > 0)
-		probe_canary_restore(probe, p95_ms, throttle->remembered_us);
-	return probe;
-}
-
-static struct probe *canary_for(struct throttle *throttle, const struct throttle_settings *settings,
-                                const struct canary *canary) {
-	if (!latency_is_watched(settings) || settings->latency_source == LATENCY_HISTOGRAM)
-		return NULL;
-	if (settings->nlatency_queries == 0)
-		return canary->nqueries > 0 ? take_canary(throttle, canary, settings) : NULL;
-	autofree char *about = mem_printf(settings->nlatency_queries == 1 ? "1 query" : "%zu queries", settings->nlatency_queries);
-	struct canary own = {.queries = settings->latency_queries, .nqueries = settings->nlatency_queries, .about = about};
-	return take_canary(throttle, &own, settings);
-}
-
 void throttle_configure(struct throttle_user *user, const struct job_settings *settings, const struct canary *canary,
                         const struct throttle_table *table) {
-	struct probe *before = user->canary;
 	user->settings = settings;
+	latency_configure(user->latency, settings != NULL ? &settings->throttle : NULL, canary);
 	if (settings == NULL)
-		return; /* it keeps its canary: it may be back soon */
+		return;
 	user->table = *table;
-	have_histogram(user->throttle, &settings->throttle);
-	user->canary = canary_for(user->throttle, &settings->throttle, canary);
-	if (before != NULL)
-		release_canary(user->throttle, before);
 	look(user->throttle);
-}
-
-static void forget_histogram(struct throttle *throttle) {
-	if (throttle->histogram != NULL)
-		throttle->histogram->class->free(throttle->histogram);
-	throttle->histogram = NULL;
 }
 
 void throttle_leave(struct throttle_user *user) {
@@ -310,17 +185,15 @@ void throttle_leave(struct throttle_user *user) {
 	struct throttle *throttle = user->throttle;
 	if (user->in_flight)
 		throttle_batch_ended(user, 0, true);
-	if (user->canary != NULL)
-		release_canary(throttle, user->canary);
+	latency_leave(user->latency);
 	for (size_t i = 0; i < throttle->nusers; i++)
 		if (throttle->users[i] == user)
 			throttle->users[i] = throttle->users[--throttle->nusers];
 	free(user);
 	if (throttle->nusers > 0)
 		return;
-	watch(throttle->lag, false);
-	watch(throttle->levels, false);
-	forget_histogram(throttle);
+	probe_watch(throttle->lag, false);
+	probe_watch(throttle->levels, false);
 	ev_timer_stop(throttle->host.loop, &throttle->look);
 	throttle->regulator = (struct regulator){.resting = true};
 	throttle->host.resting = true;
@@ -362,6 +235,7 @@ struct throttle *throttle_new(struct ev_loop *loop, const struct engine *engine,
 		.regulator = {.resting = true}};
 	throttle->lag = probe_lag_new(&throttle->host);
 	throttle->levels = probe_level_new(&throttle->host);
+	throttle->latency = latency_sources_new(&throttle->host);
 	ev_timer_init(&throttle->look, on_look, 0., look_every_s);
 	throttle->look.data = throttle;
 	return throttle;
@@ -374,7 +248,7 @@ void throttle_free(struct throttle *throttle) {
 		throttle_leave(throttle->users[throttle->nusers - 1]);
 	ev_timer_stop(throttle->host.loop, &throttle->look);
 	throttle->lag->class->free(throttle->lag);
-	json_decref(throttle->remembered);
+	latency_sources_free(throttle->latency);
 	throttle->levels->class->free(throttle->levels);
 	free(throttle->users);
 	free(throttle->host.daemon_id);
@@ -385,10 +259,7 @@ void throttle_retarget(struct throttle *throttle, const struct config_target *ta
 	throttle->host.target = target;
 	throttle->lag->class->retarget(throttle->lag);
 	throttle->levels->class->retarget(throttle->levels);
-	if (throttle->histogram != NULL)
-		throttle->histogram->class->retarget(throttle->histogram);
-	for (size_t i = 0; i < throttle->ncanaries; i++)
-		throttle->canaries[i].probe->class->retarget(throttle->canaries[i].probe);
+	latency_sources_retarget(throttle->latency);
 }
 
 /* ---- what is kept ------------------------------------------------------------------------------------------------ */
@@ -397,14 +268,7 @@ void throttle_retarget(struct throttle *throttle, const struct config_target *ta
 static const int64_t oldest_memory_us = 600000000;
 
 char *throttle_memory(const struct throttle *throttle) {
-	json_t *baselines = json_object();
-	for (size_t i = 0; i < throttle->ncanaries; i++) {
-		const struct probe *probe = throttle->canaries[i].probe;
-		if (probe_canary_baseline(probe) > 0)
-			json_object_set_new(baselines, probe_canary_source(probe), json_real(probe_canary_baseline(probe)));
-	}
-	if (throttle->histogram != NULL && probe_histogram_baseline(throttle->histogram) > 0)
-		json_object_set_new(baselines, histogram_source, json_real(probe_histogram_baseline(throttle->histogram)));
+	json_t *baselines = latency_sources_baselines(throttle->latency);
 	if (json_object_size(baselines) == 0) {
 		json_decref(baselines);
 		return NULL;
@@ -424,9 +288,7 @@ void throttle_remember(struct throttle *throttle, const char *text) {
 	double rate = json_number_value(json_object_get(o, "rate_rows_s")), ms = json_number_value(json_object_get(o, "batch_ms"));
 	json_t *baselines = json_object_get(o, "p95_ms");
 	if (throttle->nusers == 0 && age_us >= 0 && age_us < oldest_memory_us && rate > 0 && ms > 0 && json_is_object(baselines)) {
-		json_decref(throttle->remembered);
-		throttle->remembered = json_incref(baselines);
-		throttle->remembered_us = clock_monotonic_us() - age_us;
+		latency_sources_remember(throttle->latency, baselines, clock_monotonic_us() - age_us);
 		regulator_remember(&throttle->regulator, rate, ms);
 	}
 	json_decref(o);
@@ -474,14 +336,8 @@ static json_t *rate_to_json(const struct throttle *throttle, const struct thrott
 
 static void collect_all(const struct throttle *throttle, int64_t now_us, struct readings *readings) {
 	const struct throttle_settings *settings = &throttle->host.target->throttle;
-	read_probe(throttle->lag, settings, now_us, readings);
-	if (throttle->histogram != NULL && probe_histogram_worth(throttle->histogram) == HISTOGRAM_LACKS)
-		probe_histogram_read_lack(throttle->histogram, readings);
-	else if (throttle->histogram != NULL && throttle->histogram->watching)
-		read_probe(throttle->histogram, settings, now_us, readings);
-	for (size_t i = 0; i < throttle->ncanaries; i++)
-		if (throttle->canaries[i].probe->watching)
-			read_probe(throttle->canaries[i].probe, settings, now_us, readings);
+	throttle->lag->class->read(throttle->lag, settings, now_us, readings);
+	latency_sources_read(throttle->latency, settings, now_us, readings);
 	const struct level_want want = {.throttle = settings, .guards = &throttle->host.target->guards};
 	probe_level_read(throttle->levels, &want, now_us, readings);
 }
