@@ -43,6 +43,7 @@ COMMON_SRC := \
 	common/keytable_doc.c \
 	common/keytable_scan.c \
 	common/keytable_value.c \
+	common/limit_keys.c \
 	common/mem.c \
 	common/own_probe.c \
 	common/rpc.c \
@@ -133,17 +134,20 @@ DAEMON_SRC := \
 	daemon/throttle/disk.c \
 	daemon/throttle/guard.c \
 	daemon/throttle/histogram.c \
+	daemon/throttle/http_poll.c \
 	daemon/throttle/http_value.c \
 	daemon/throttle/jump.c \
 	daemon/throttle/lag.c \
 	daemon/throttle/latency.c \
 	daemon/throttle/latency_source.c \
+	daemon/throttle/latency_told.c \
 	daemon/throttle/level.c \
 	daemon/throttle/pace.c \
 	daemon/throttle/phases.c \
 	daemon/throttle/probe.c \
 	daemon/throttle/probe_canary.c \
 	daemon/throttle/probe_histogram.c \
+	daemon/throttle/probe_http.c \
 	daemon/throttle/probe_lag.c \
 	daemon/throttle/probe_level.c \
 	daemon/throttle/reading.c \

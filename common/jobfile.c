@@ -1,6 +1,7 @@
 #include "common/jobfile.h"
 
 #include "common/jobfile_keys.h"
+#include "common/limit_keys.h"
 #include "common/mem.h"
 #include "common/own_probe.h"
 
@@ -33,6 +34,7 @@ void jobfile_free(struct jobfile *job) {
 	free_assignments(job->set, job->nset);
 	free_assignments(job->columns, job->ncolumns);
 	own_probe_free_all(job->settings.throttle.sql, job->settings.throttle.nsql);
+	own_probe_free_all(job->settings.throttle.http, job->settings.throttle.nhttp);
 	free(job);
 }
 
@@ -155,6 +157,7 @@ static bool fill_sha256(struct jobfile *job, struct error *err) {
 	add_assignments(&text, "set", job->set, job->nset);
 	add_assignments(&text, "columns", job->columns, job->ncolumns);
 	own_probe_canonical("throttle.sql", job->settings.throttle.sql, job->settings.throttle.nsql, &text);
+	own_probe_canonical("throttle.http", job->settings.throttle.http, job->settings.throttle.nhttp, &text);
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	unsigned length = 0;
 	if (EVP_Digest(text.data, text.length, sum, &length, EVP_sha256(), NULL) != 1)
@@ -172,7 +175,7 @@ static bool load(const struct keytable_document *d, struct jobfile *job, struct 
 	return keytable_load(d, NULL, jobfile_keys, job, err) && check_scope(d, job, err) && check_required(d, job, err) &&
 	       check_no_twins(d, "key", job->key, job->nkey, err) &&
 	       check_no_twins(d, "conflict_key", job->conflict_key, job->nconflict_key, err) && check_settings(d, job, err) &&
-	       fill_sha256(job, err);
+	       limit_keys_check_latency(d, NULL, &job->settings.throttle, false, err) && fill_sha256(job, err);
 }
 
 bool jobfile_parse(const char *text, const char *name, struct jobfile **job, struct error *err) {
@@ -199,6 +202,9 @@ static struct job_settings settings_copy(const struct job_settings *settings) {
 	copy.windows = mem_copy_strings(settings->windows, settings->nwindows);
 	copy.timezone = mem_dup(settings->timezone);
 	copy.throttle.sql = own_probe_copy_all(settings->throttle.sql, settings->throttle.nsql);
+	copy.throttle.http = own_probe_copy_all(settings->throttle.http, settings->throttle.nhttp);
+	copy.throttle.latency_url = mem_dup(settings->throttle.latency_url);
+	copy.throttle.latency_path = mem_dup(settings->throttle.latency_path);
 	return copy;
 }
 
@@ -208,6 +214,9 @@ static void settings_clear(struct job_settings *settings) {
 	mem_free_strings(settings->windows, settings->nwindows);
 	free(settings->timezone);
 	own_probe_free_all(settings->throttle.sql, settings->throttle.nsql);
+	own_probe_free_all(settings->throttle.http, settings->throttle.nhttp);
+	free(settings->throttle.latency_url);
+	free(settings->throttle.latency_path);
 }
 
 bool jobfile_set_many(struct jobfile *job, const struct jobfile_setting *settings, size_t count, struct error *err) {

@@ -186,15 +186,24 @@ static bool check_latency(const struct throttle_settings *job, const struct thro
 		error_set(err, ERROR_DATA, "throttle.latency.queries: its target's configuration says which queries count");
 		return error_hint(err, "leave it out, or change the target's configuration");
 	}
+	if (job->latency_url_said && target->latency_url_said) {
+		error_set(err, ERROR_DATA, "throttle.latency.url: its target's configuration says which one counts");
+		return error_hint(err, "leave it out, or change the target's configuration");
+	}
+	if (job->latency_source == LATENCY_HTTP && job->latency_url == NULL && target->latency_url == NULL) {
+		error_set(err, ERROR_DATA, "throttle.latency.source: http needs throttle.latency.url, here or of the target");
+		return error_hint(err, "latency = { source = \"http\"; url = \"http://…\"; };");
+	}
 	return true;
 }
 
 /* All of the target's are asked for the job, too: it may have more. */
-static bool check_probes(const struct throttle_settings *job, const struct throttle_settings *target, struct error *err) {
-	for (size_t i = 0; i < job->nsql; i++) {
-		if (job->sql[i].inherited || own_probe_find(target->sql, target->nsql, job->sql[i].name) == NULL)
+static bool check_probes(const char *key, const struct own_probe *job, size_t njob, const struct own_probe *target,
+                         size_t ntarget, struct error *err) {
+	for (size_t i = 0; i < njob; i++) {
+		if (job[i].inherited || own_probe_find(target, ntarget, job[i].name) == NULL)
 			continue;
-		error_set(err, ERROR_DATA, "throttle.sql: its target's configuration has a probe named \"%s\"", job->sql[i].name);
+		error_set(err, ERROR_DATA, "%s: its target's configuration has a probe named \"%s\"", key, job[i].name);
 		return error_hint(err, "that one counts for each job: leave it out, or give yours another name");
 	}
 	return true;
@@ -204,7 +213,9 @@ bool jobfile_check_limits(const struct jobfile *job, const struct throttle_setti
                           const struct guard_settings *target_guards, struct error *err) {
 	const struct throttle_settings *t = &job->settings.throttle;
 	return check_numbers(throttle_limits, t, target_throttle, err) && check_replicas(t, target_throttle, err) &&
-	       check_latency(t, target_throttle, err) && check_probes(t, target_throttle, err) &&
+	       check_latency(t, target_throttle, err) &&
+	       check_probes("throttle.sql", t->sql, t->nsql, target_throttle->sql, target_throttle->nsql, err) &&
+	       check_probes("throttle.http", t->http, t->nhttp, target_throttle->http, target_throttle->nhttp, err) &&
 	       check_numbers(guard_limits, &job->settings.guards, target_guards, err);
 }
 
@@ -212,6 +223,17 @@ static void inherit_strings(char ***strings, size_t *count, char *const *from, s
 	mem_free_strings(*strings, *count);
 	*count = from_count;
 	*strings = mem_copy_strings(from, from_count);
+}
+
+/* What its answers mean goes with it. */
+static void inherit_latency_url(struct throttle_settings *job, const struct throttle_settings *target) {
+	free(job->latency_url);
+	free(job->latency_path);
+	job->latency_url = mem_dup(target->latency_url);
+	job->latency_path = mem_dup(target->latency_path);
+	job->latency_unit = target->latency_unit;
+	job->latency_every_ms = target->latency_every_ms;
+	job->latency_window_ms = target->latency_window_ms;
 }
 
 void jobfile_inherit_limits(struct jobfile *job, const struct throttle_settings *target_throttle,
@@ -226,5 +248,8 @@ void jobfile_inherit_limits(struct jobfile *job, const struct throttle_settings 
 		                target_throttle->nlatency_queries);
 	if (!t->latency_source_said)
 		t->latency_source = target_throttle->latency_source;
+	if (!t->latency_url_said)
+		inherit_latency_url(t, target_throttle);
 	own_probe_inherit(&t->sql, &t->nsql, target_throttle->sql, target_throttle->nsql);
+	own_probe_inherit(&t->http, &t->nhttp, target_throttle->http, target_throttle->nhttp);
 }

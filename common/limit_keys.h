@@ -15,6 +15,18 @@
 bool limit_keys_load_later(const struct keytable_document *document, const struct key *key, config_setting_t *setting, void *base,
                            struct error *err);
 
+#define LIMIT_URL_BYTES 4096
+#define LIMIT_URL_PATTERN "^https?://[^/?#[:space:][:cntrl:]][^[:cntrl:]]*$"
+#define LIMIT_URL_WANTED "a URL that begins with http:// or https://"
+/* A key's `check`: can it be read as a JSON path? */
+bool limit_keys_check_path(const char *text, struct error *err);
+
+/*
+ * What the group `group` (NULL: the whole text) says of latency by HTTP has to go together; `alone`: nobody else says more of it.
+ */
+bool limit_keys_check_latency(const struct keytable_document *document, config_setting_t *group,
+                              const struct throttle_settings *settings, bool alone, struct error *err);
+
 /* MEMBER has a MEMBER_said beside it, but for a unit at its end: the row says SAID then. */
 #define LIMIT_KEY(NAME, TYPE, T, MEMBER, SAID, MIN, MAX, DEFAULT, DOC)                                                           \
 	{                                                                                                                            \
@@ -92,6 +104,49 @@ bool limit_keys_load_later(const struct keytable_document *document, const struc
 		LIMIT_KEY("throttle.latency.learn", KEY_DURATION, T, THROTTLE.latency_learn_ms, THROTTLE.latency_learn_said, 1000,       \
 	              MS_PER_HOUR, "30s",                                                                                            \
 	              "So long nothing is done before the first batch, to learn what the latency is without us."),                   \
+		{.name = "throttle.latency.url",                                                                                         \
+	     .type = KEY_STRING,                                                                                                     \
+	     .flags = KEY_NEWER | KEY_SECRET,                                                                                        \
+	     .offset = offsetof(T, THROTTLE.latency_url),                                                                            \
+	     .said_offset = offsetof(T, THROTTLE.latency_url_said),                                                                  \
+	     .min = 1,                                                                                                               \
+	     .max = LIMIT_URL_BYTES,                                                                                                 \
+	     .pattern = LIMIT_URL_PATTERN,                                                                                           \
+	     .wanted = LIMIT_URL_WANTED,                                                                                             \
+	     .doc = "Where the site tells its own P95: an answer that is a number, Prometheus's to a query of one series, or JSON "  \
+	            "with `throttle.latency.path`. With user:password@, if need be, which is never shown."},                         \
+		{.name = "throttle.latency.path",                                                                                        \
+	     .type = KEY_STRING,                                                                                                     \
+	     .flags = KEY_NEWER,                                                                                                     \
+	     .offset = offsetof(T, THROTTLE.latency_path),                                                                           \
+	     .min = 1,                                                                                                               \
+	     .max = 200,                                                                                                             \
+	     .check = limit_keys_check_path,                                                                                         \
+	     .doc = "Where in the JSON of that answer the number stands: `data.p95[0]`."},                                           \
+		{.name = "throttle.latency.unit",                                                                                        \
+	     .type = KEY_CHOICE,                                                                                                     \
+	     .flags = KEY_NEWER,                                                                                                     \
+	     .offset = offsetof(T, THROTTLE.latency_unit),                                                                           \
+	     .choices = (const char *const[]){"s", "ms", NULL},                                                                      \
+	     .fallback = "s",                                                                                                        \
+	     .doc = "That number's unit."},                                                                                          \
+		{.name = "throttle.latency.every",                                                                                       \
+	     .type = KEY_DURATION,                                                                                                   \
+	     .flags = KEY_NEWER,                                                                                                     \
+	     .offset = offsetof(T, THROTTLE.latency_every_ms),                                                                       \
+	     .min = 200,                                                                                                             \
+	     .max = 10000,                                                                                                           \
+	     .fallback = "1s",                                                                                                       \
+	     .doc = "How often the URL is asked: as often as there is a new number."},                                               \
+		{.name = "throttle.latency.window",                                                                                      \
+	     .type = KEY_DURATION,                                                                                                   \
+	     .flags = KEY_NEWER,                                                                                                     \
+	     .offset = offsetof(T, THROTTLE.latency_window_ms),                                                                      \
+	     .min = 0,                                                                                                               \
+	     .max = 60000,                                                                                                           \
+	     .fallback = "2s",                                                                                                       \
+	     .doc = "The time that one such number is made of (`[15s]` of the query, and what it takes to get there): it tells "     \
+	            "of the site without us only so long after our last batch."},                                                    \
 		LEVEL_KEY("throttle.max_active", KEY_INT, T, THROTTLE.max_active, THROTTLE.max_active_said, 1e6, "0",                    \
 	              "Sessions at work, without ours; 0: not watched."),                                                            \
 		LEVEL_KEY("throttle.max_lock_waiters", KEY_INT, T, THROTTLE.max_lock_waiters, THROTTLE.max_lock_waiters_said, 1e6, "0",  \
@@ -133,8 +188,11 @@ bool limit_keys_load_later(const struct keytable_document *document, const struc
 	     .doc = "Own probes: queries that answer with one number each; the keys of each are below. A job's are asked beside "    \
 	            "its target's."},                                                                                                \
 	{                                                                                                                            \
-		.name = "throttle.http", .type = KEY_CUSTOM, .flags = KEY_LATER | KEY_UNSTORED, .wanted = "list of groups",              \
-		.load = limit_keys_load_later, .doc = "Own probes: a URL that returns a number or a status."                             \
+		.name = "throttle.http", .type = KEY_CUSTOM, .offset = offsetof(T, THROTTLE.http),                                       \
+		.count_offset = offsetof(T, THROTTLE.nhttp), .wanted = "list of groups { name; url; path; ok; limit; every }",           \
+		.load = own_probe_load_http,                                                                                             \
+		.doc = "Own probes: URLs that answer with a number each, or with a status; the keys of each are below. A job's are "     \
+			   "asked beside its target's."                                                                                      \
 	}
 
 #define GUARD_KEYS(T, GUARDS)                                                                                                    \

@@ -1,5 +1,6 @@
 #include "common/own_probe.h"
 
+#include "common/limit_keys.h"
 #include "common/mem.h"
 
 #include <inttypes.h>
@@ -9,7 +10,7 @@
 enum { MAX_PROBES = 32, MAX_QUERY_BYTES = 16 * 1024 };
 #define PROBE(MEMBER) .offset = offsetof(struct own_probe, MEMBER)
 /* How often, and from which value on to which: the same for each kind of probe. */
-#define PROBE_KEYS                                                                                                               \
+#define PROBE_KEYS(LIMIT_FLAGS, LIMIT_DOC)                                                                                       \
 	{.name = "name",                                                                                                             \
 	 .type = KEY_STRING,                                                                                                         \
 	 .flags = KEY_REQUIRED,                                                                                                      \
@@ -25,18 +26,18 @@ enum { MAX_PROBES = 32, MAX_QUERY_BYTES = 16 * 1024 };
 	     .doc = "Up to this value there is no pressure. Left out: half the limit."},                                             \
 		{.name = "limit",                                                                                                        \
 	     .type = KEY_FLOAT,                                                                                                      \
-	     .flags = KEY_REQUIRED,                                                                                                  \
+	     .flags = (LIMIT_FLAGS),                                                                                                 \
 	     PROBE(limit),                                                                                                           \
 	     .min = 1e-9,                                                                                                            \
 	     .max = 1e18,                                                                                                            \
-	     .doc = "No batch starts while the value is as high as this."},                                                          \
+	     .doc = "No batch starts while the value is as high as this." LIMIT_DOC},                                                \
 	{                                                                                                                            \
 		.name = "every", .type = KEY_DURATION, PROBE(every_ms), .min = 100, .max = 10000, .fallback = "5s",                      \
 		.doc = "How often it is asked."                                                                                          \
 	}
 
 const struct key own_probe_sql_keys[] = {
-	PROBE_KEYS,
+	PROBE_KEYS(KEY_REQUIRED, ""),
 	{.name = "sql",
      .type = KEY_STRING,
      .flags = KEY_REQUIRED,
@@ -51,11 +52,47 @@ const struct key own_probe_sql_keys[] = {
 	{0},
 };
 
+const struct key own_probe_http_keys[] = {
+	PROBE_KEYS(0, " Left out: only the status counts, 429 is stop and 200 is go, as freno answers."),
+	{.name = "url",
+     .type = KEY_STRING,
+     .flags = KEY_REQUIRED | KEY_SECRET,
+     PROBE(text),
+     .min = 1,
+     .max = LIMIT_URL_BYTES,
+     .pattern = LIMIT_URL_PATTERN,
+     .wanted = LIMIT_URL_WANTED,
+     .doc =
+         "What is asked, with user:password@, if need be, which is never shown. It answers with a number, as Prometheus does to "
+         "a "
+         "query of one series, or with JSON. 429 holds whatever else it says; an error, any other status, no answer within 1 s "
+         "or no number where there is a limit holds, too."},
+	{.name = "path",
+     .type = KEY_STRING,
+     PROBE(path),
+     .min = 1,
+     .max = 200,
+     .check = limit_keys_check_path,
+     .doc = "Where in the answer's JSON the number stands: `data.p95[0]`."},
+	{0},
+};
+
+static bool check_limit(const struct keytable_document *document, config_setting_t *group, const struct own_probe *one,
+                        struct error *err) {
+	const char *alone = one->limit > 0 ? NULL : one->ok_said ? "ok" : one->path != NULL ? "path" : NULL;
+	if (alone == NULL)
+		return true;
+	return keytable_fail(document, keytable_setting(document, group, alone), alone, err,
+	                     "tells nothing without limit: only the status counts then");
+}
+
 static bool check_one(const struct keytable_document *document, config_setting_t *group, const struct own_probe *list,
                       struct own_probe *one, struct error *err) {
 	if (!one->ok_said)
 		one->ok = one->limit / 2;
-	if (one->ok >= one->limit)
+	if (!check_limit(document, group, one, err))
+		return false;
+	if (one->limit > 0 && one->ok >= one->limit)
 		return keytable_fail(document, keytable_setting(document, group, "ok"), "ok", err, "%.10g is not below limit, %.10g",
 		                     one->ok, one->limit);
 	if (own_probe_find(list, (size_t)(one - list), one->name) != NULL)
@@ -64,13 +101,14 @@ static bool check_one(const struct keytable_document *document, config_setting_t
 	return true;
 }
 
-bool own_probe_load_sql(const struct keytable_document *document, const struct key *key, config_setting_t *setting, void *base,
-                        struct error *err) {
+static bool load(const struct keytable_document *document, const struct key *key, config_setting_t *setting, void *base,
+                 bool is_http, struct error *err) {
 	bool is_list = config_setting_is_list(setting) || (config_setting_is_array(setting) && config_setting_length(setting) == 0);
 	size_t count = is_list ? (size_t)config_setting_length(setting) : 0;
 	if (!is_list || count > MAX_PROBES) {
 		keytable_fail(document, setting, key->name, err, is_list ? "more than 32 probes" : "a list of groups is wanted");
-		return error_hint(err, "sql = ( { name = \"…\"; sql = \"…\"; limit = 10; } );");
+		return error_hint(err, is_http ? "http = ( { name = \"…\"; url = \"…\"; limit = 10; } );"
+		                               : "sql = ( { name = \"…\"; sql = \"…\"; limit = 10; } );");
 	}
 	struct own_probe *list = mem_alloc((count + 1) * sizeof *list);
 	memcpy((char *)base + key->offset, &list, sizeof list);
@@ -79,11 +117,22 @@ bool own_probe_load_sql(const struct keytable_document *document, const struct k
 		config_setting_t *group = config_setting_get_elem(setting, (unsigned)i);
 		if (!config_setting_is_group(group))
 			return keytable_fail(document, group, key->name, err, "a group { … } is wanted in the list");
-		if (!keytable_load(document, group, own_probe_sql_keys, &list[i], err) ||
+		if (!keytable_load(document, group, is_http ? own_probe_http_keys : own_probe_sql_keys, &list[i], err) ||
 		    !check_one(document, group, list, &list[i], err))
 			return false;
+		list[i].is_http = is_http;
 	}
 	return true;
+}
+
+bool own_probe_load_sql(const struct keytable_document *document, const struct key *key, config_setting_t *setting, void *base,
+                        struct error *err) {
+	return load(document, key, setting, base, false, err);
+}
+
+bool own_probe_load_http(const struct keytable_document *document, const struct key *key, config_setting_t *setting, void *base,
+                         struct error *err) {
+	return load(document, key, setting, base, true, err);
 }
 
 static struct own_probe copy_of(const struct own_probe *one) {

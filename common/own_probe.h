@@ -1,16 +1,20 @@
-/* own_probe.h: the lists of probes that a site writes itself (throttle.sql): read, checked, copied. Pure. */
+/* own_probe.h: the lists of probes that a site writes itself (throttle.sql, throttle.http): read, checked, copied. Pure. */
 #ifndef BACKFILLD_OWN_PROBE_H
 #define BACKFILLD_OWN_PROBE_H
 
 #include "common/keytable.h"
 #include "common/limits.h"
 
-extern const struct key own_probe_sql_keys[]; /* fills struct own_probe: one of `sql = ( { name; sql; … } )` */
+/* Each fills struct own_probe: one of `sql = ( { name; sql; … } )`, `http = ( { name; url; … } )`. */
+extern const struct key own_probe_sql_keys[];
+extern const struct key own_probe_http_keys[];
 
 /* A key's `load`: the list goes to its `offset`, the length to its `count_offset`. What there is of it on failure is the owner's.
  */
 bool own_probe_load_sql(const struct keytable_document *document, const struct key *key, config_setting_t *setting, void *base,
                         struct error *err);
+bool own_probe_load_http(const struct keytable_document *document, const struct key *key, config_setting_t *setting, void *base,
+                         struct error *err);
 
 /* NULL of none; freed with own_probe_free_all. */
 struct own_probe *own_probe_copy_all(const struct own_probe *list, size_t count);

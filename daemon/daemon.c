@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "common/version.h"
+#include "daemon/base/http_client.h"
 #include "daemon/base/log.h"
 #include "daemon/base/notify.h"
 #include "daemon/job/scheduler.h"
@@ -22,6 +23,7 @@ struct daemon {
 	struct config *config;
 	struct owner owner;
 	struct target_host host;
+	struct http_client *http;
 	struct events *events;
 	struct stop_file *stop_file;
 	struct scheduler *scheduler;
@@ -185,11 +187,15 @@ static void start_watchers(struct daemon *daemon) {
 static bool start(struct daemon *daemon, struct error *err) {
 	const struct config *config = daemon->config;
 	name_owner(&daemon->owner, config->control.socket);
+	daemon->http = http_client_new(daemon->loop); /* before there are threads, which connecting starts */
 	daemon->events = events_new();
 	events_subscribe(daemon->events, on_event, daemon);
 	daemon->stop_file = stop_file_new(daemon->loop, config->stop_files, config->nstop_files, on_stop_file, daemon);
-	daemon->host = (struct target_host){
-		.loop = daemon->loop, .events = daemon->events, .stop_file = daemon->stop_file, .owner = &daemon->owner};
+	daemon->host = (struct target_host){.loop = daemon->loop,
+	                                    .http = daemon->http,
+	                                    .events = daemon->events,
+	                                    .stop_file = daemon->stop_file,
+	                                    .owner = &daemon->owner};
 
 	struct commands_host host = {.targets = &daemon->host, .reload = reload, .stop_changed = stop_changed, .context = daemon};
 	daemon->commands = commands_new(&host);
@@ -214,6 +220,7 @@ static void stop(struct daemon *daemon) {
 	ev_timer_stop(daemon->loop, &daemon->status);
 	/* The scheduler first: it answers the calls that still wait, and control must be there to take the answers. */
 	scheduler_free(daemon->scheduler);
+	http_client_free(daemon->http);
 	control_free(daemon->control);
 	commands_free(daemon->commands);
 	stop_file_free(daemon->stop_file);

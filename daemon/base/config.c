@@ -150,7 +150,8 @@ static bool load_replicas(const struct keytable_document *d, const struct key *k
 static bool load_target(const struct keytable_document *d, config_setting_t *group, struct config_target *target,
                         struct error *err) {
 	if (!keytable_load(d, group, config_target_keys, target, err) || !check_url(d, group, "url", target->url, err) ||
-	    !check_url(d, group, "admin_url", target->admin_url, err))
+	    !check_url(d, group, "admin_url", target->admin_url, err) ||
+	    !limit_keys_check_latency(d, group, &target->throttle, true, err))
 		return false;
 	if (target->admin_url == NULL)
 		target->admin_url = mem_dup(target->url);
@@ -416,6 +417,7 @@ void config_free(struct config *config) {
 			keytable_clear(config_replica_keys, &target->replicas[j]);
 		free(target->replicas);
 		own_probe_free_all(target->throttle.sql, target->throttle.nsql);
+		own_probe_free_all(target->throttle.http, target->throttle.nhttp);
 		keytable_clear(config_target_keys, target);
 	}
 	free(config->targets);

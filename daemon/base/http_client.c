@@ -54,7 +54,7 @@ struct http_request {
 	int timeout_ms;
 	size_t max_bytes;
 	struct strbuf body;
-	char place[270]; /* "host:port" */
+	char place[HTTP_PLACE_BYTES];
 	char said[CURL_ERROR_SIZE];
 	int64_t began_us;
 	struct http_response response;
@@ -300,28 +300,40 @@ static bool is_http(CURLU *url) {
 	return is;
 }
 
-static CURLUcode name_place(struct http_request *request) {
+static CURLUcode name_place(CURLU *url, char *out, size_t size) {
 	char *host = NULL, *port = NULL;
-	CURLUcode code = curl_url_get(request->url, CURLUPART_HOST, &host, 0);
+	CURLUcode code = curl_url_get(url, CURLUPART_HOST, &host, 0);
 	if (code == CURLUE_OK)
-		code = curl_url_get(request->url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+		code = curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
 	if (code == CURLUE_OK)
-		text_format(request->place, sizeof request->place, "%.255s:%s", host, port);
+		text_format(out, size, "%.255s:%s", host, port);
 	curl_free(host);
 	curl_free(port);
 	return code;
+}
+
+/* Queries are often pasted as they are, with their spaces. */
+static CURLUcode set_url(CURLU *url, const char *text) {
+	return curl_url_set(url, CURLUPART_URL, text, CURLU_ALLOW_SPACE | CURLU_URLENCODE);
+}
+
+void http_place(const char *text, char *out, size_t size) {
+	CURLU *url = curl_url();
+	out[0] = '\0';
+	if (set_url(url, text) == CURLUE_OK)
+		name_place(url, out, size);
+	curl_url_cleanup(url);
 }
 
 /* By libcurl's own parser: what is shown is where the request goes. NULL, or what is wrong; of the URL itself it shows nothing,
  * as nobody knows which part is a password. */
 static const char *read_url(struct http_request *request, const char *text) {
 	request->url = curl_url();
-	/* Queries are often pasted as they are, with their spaces. */
-	CURLUcode code = curl_url_set(request->url, CURLUPART_URL, text, CURLU_ALLOW_SPACE | CURLU_URLENCODE);
+	CURLUcode code = set_url(request->url, text);
 	if (code == CURLUE_UNSUPPORTED_SCHEME || (code == CURLUE_OK && !is_http(request->url)))
 		return "the URL begins with neither http:// nor https://";
 	if (code == CURLUE_OK)
-		code = name_place(request);
+		code = name_place(request->url, request->place, sizeof request->place);
 	if (code == CURLUE_OK)
 		return NULL;
 	snprintf(request->said, sizeof request->said, "the URL can't be read: %s", curl_url_strerror(code));

@@ -38,6 +38,10 @@ struct http_response {
 /* The answer is gone when this returns, and the request was gone before. It may start, cancel and free as it likes. */
 typedef void http_done_fn(void *context, const struct http_response *response);
 
+enum { HTTP_PLACE_BYTES = 270 };
+/* "host:port" of a URL, for a person; "" if it can't be read. */
+void http_place(const char *url, char *out, size_t size);
+
 /* It initialises libcurl, for the whole process: make it before threads are started. The process has to ignore SIGPIPE, which
  * OpenSSL's writes raise. */
 struct http_client *http_client_new(struct ev_loop *loop);

@@ -455,7 +455,7 @@ struct target *target_new(const struct target_host *host, const struct config_ta
 	ev_timer_start(host->loop, &target->poll);
 	target->changes = changes_new(target);
 	target->memory = memory_new(target);
-	target->throttle = throttle_new(host->loop, engine, config, host->owner->prefix);
+	target->throttle = throttle_new(host->loop, host->http, engine, config, host->owner->prefix);
 	target->link = link_new(host->loop, engine, config->url, "backfilld control", link_changed, target);
 	return target;
 }

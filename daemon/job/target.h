@@ -15,12 +15,14 @@
 
 #include <jansson.h>
 
+struct http_client;
 struct job;
 struct target;
 
 /* What all targets of a daemon share; outlives them. */
 struct target_host {
 	struct ev_loop *loop;
+	struct http_client *http;
 	struct events *events;
 	struct stop_file *stop_file;
 	const struct owner *owner;

@@ -112,14 +112,19 @@ static void set_learning(struct reading *reading, int64_t left_us) {
 	            fmax(0, ceil((double)left_us / 1e6)));
 }
 
-void latency_add_reading(const struct latency *latency, const struct reading *reading, const struct throttle_settings *settings,
-                         struct readings *readings) {
+void latency_add_limited(double baseline_ms, int64_t idle_us, const struct reading *reading,
+                         const struct throttle_settings *settings, struct readings *readings) {
 	struct reading *added = readings_add(readings, reading);
-	added->baseline = latency->baseline.value;
+	added->baseline = baseline_ms;
 	added->counts = settings->max_p95_increase > 0 || settings->max_p95_ms > 0;
 	set_limit(added, settings);
 	if (!added->counts || settings->max_p95_increase <= 0 || added->state != READING_KNOWN)
 		return;
-	if (latency->baseline.value <= 0)
-		set_learning(added, settings->latency_learn_ms * 1000 - latency_idle_us(latency));
+	if (baseline_ms <= 0)
+		set_learning(added, settings->latency_learn_ms * 1000 - idle_us);
+}
+
+void latency_add_reading(const struct latency *latency, const struct reading *reading, const struct throttle_settings *settings,
+                         struct readings *readings) {
+	latency_add_limited(latency->baseline.value, latency_idle_us(latency), reading, settings, readings);
 }

@@ -53,5 +53,8 @@ bool latency_is_watched(const struct throttle_settings *settings);
  */
 void latency_add_reading(const struct latency *latency, const struct reading *reading, const struct throttle_settings *settings,
                          struct readings *readings);
+/* The same for somebody who estimates by other means, and knows a baseline (0: none) and so much of a phase without work. */
+void latency_add_limited(double baseline_ms, int64_t idle_us, const struct reading *reading,
+                         const struct throttle_settings *settings, struct readings *readings);
 
 #endif

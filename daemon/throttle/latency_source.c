@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* What "auto" likes best comes first. */
-enum kind { HISTOGRAM, CANARY, KINDS };
+enum kind { HTTP, HISTOGRAM, CANARY, KINDS };
 
 struct source {
 	enum kind kind;
@@ -57,6 +57,16 @@ static void release(struct latency_sources *sources, struct source *source) {
 			sources->list[i] = sources->list[--sources->count];
 	source->probe->class->free(source->probe);
 	free(source);
+}
+
+static struct source *http_for(struct latency_sources *sources, const struct throttle_settings *settings) {
+	for (size_t i = 0; i < sources->count; i++)
+		if (sources->list[i]->kind == HTTP && probe_http_is(sources->list[i]->probe, settings))
+			return sources->list[i];
+	struct probe *probe = probe_http_new(sources->host, settings);
+	char name[80];
+	probe_http_name(probe, name, sizeof name);
+	return add_source(sources, HTTP, probe, probe_http_baseline(probe), name);
 }
 
 static struct source *histogram_for(struct latency_sources *sources, const struct throttle_settings *settings) {
@@ -187,9 +197,12 @@ void latency_configure(struct latency_reader *reader, const struct throttle_sett
 	if (settings == NULL)
 		return;
 	struct latency_sources *sources = reader->sources;
+	/* Without a URL it is unknown, for whoever insists on it. */
+	bool told = wants(settings, LATENCY_HTTP) && (settings->latency_url != NULL || settings->latency_source == LATENCY_HTTP);
 	struct source *now[KINDS] = {
-		[HISTOGRAM] = wants(settings, LATENCY_HISTOGRAM) ? histogram_for(sources, settings) : NULL,
-		[CANARY] = wants(settings, LATENCY_CANARY) ? canary_for(sources, settings, canary) : NULL,
+		[HTTP] = told ? http_for(sources, settings) : NULL,
+		[HISTOGRAM] = !told && wants(settings, LATENCY_HISTOGRAM) ? histogram_for(sources, settings) : NULL,
+		[CANARY] = !told && wants(settings, LATENCY_CANARY) ? canary_for(sources, settings, canary) : NULL,
 	};
 	for (int kind = 0; kind < KINDS; kind++) {
 		if (now[kind] != NULL)

@@ -130,9 +130,13 @@ void level_state_init(struct level_state *state, enum level_id id, const struct 
 	*state = (struct level_state){
 		.reading = {.nature = level->nature, .unit = level->unit, .sure = true, .period_us = level->every_us}};
 	struct reading *reading = &state->reading;
-	text_format(reading->probe, sizeof reading->probe, "%s%s", own != NULL ? "sql:" : level->probe, own != NULL ? own->name : "");
+	text_format(reading->probe, sizeof reading->probe, "%s%s",
+	            own == NULL    ? level->probe
+	            : own->is_http ? "http:"
+	                           : "sql:",
+	            own != NULL ? own->name : "");
 	text_format(reading->what, sizeof reading->what, "%s", own != NULL ? reading->probe : level->what);
-	text_format(reading->source, sizeof reading->source, "%s", own != NULL ? "own query" : "");
+	text_format(reading->source, sizeof reading->source, "%s", own == NULL ? "" : own->is_http ? "http" : "own query");
 	if (own != NULL)
 		reading->period_us = own->every_ms * 1000;
 	level_set_unknown(state, "waiting for the first reading");
@@ -226,6 +230,20 @@ void level_disk_told(struct level_state *state, const char *path, double used, c
 	set_known(&state->reading, round(used * 1000) / 1000, now_us);
 }
 
+void level_told(struct level_state *state, const struct own_probe *own, const struct http_value *value, int64_t now_us) {
+	state->stop = value->kind == HTTP_VALUE_STOP;
+	bool by_status = own->limit <= 0 && value->kind != HTTP_VALUE_UNKNOWN;
+	state->reading.detail[0] = '\0';
+	if (state->stop)
+		text_format(state->reading.detail, sizeof state->reading.detail, "%.150s", value->why);
+	if (state->stop || by_status)
+		set_known(&state->reading, 0, now_us);
+	else if (value->kind == HTTP_VALUE_NUMBER)
+		set_known(&state->reading, value->number, now_us);
+	else
+		level_set_unknown(state, value->kind == HTTP_VALUE_GO ? "the answer has no number" : value->why);
+}
+
 /* Of group replication the server says where flow control begins; of slots either of two limits is enough. */
 static double limit_with_own(const struct level_state *state, enum level_id id, const struct level_want *want) {
 	double limit = level_limit(id, want), own = state->own_limit;
@@ -243,6 +261,10 @@ void level_add_reading(const struct level_state *state, enum level_id id, const 
 	struct reading *added = readings_add(readings, &state->reading);
 	added->limit = own != NULL ? own->limit : limit_with_own(state, id, want);
 	added->ok = own != NULL ? own->ok : levels[id].guards ? added->limit : added->limit / 2;
+	if (own != NULL && own->limit <= 0)
+		added->limit = 1; /* stop is 1, go is 0 */
+	if (state->stop)
+		added->value = added->limit;
 	added->guards = levels[id].guards;
 	added->counts = !(state->denied && levels[id].by_default);
 	if (id != LEVEL_DISK)

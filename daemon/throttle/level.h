@@ -5,9 +5,10 @@
 #ifndef BACKFILLD_LEVEL_H
 #define BACKFILLD_LEVEL_H
 
+#include "daemon/throttle/http_value.h"
 #include "daemon/throttle/probe.h"
 
-/* In the table's order. LEVEL_OWN is a query of the site's: its name and text are in a struct own_probe. */
+/* In the table's order. LEVEL_OWN is a query or a URL of the site's: its name and text are in a struct own_probe. */
 enum level_id {
 	LEVEL_ACTIVE,
 	LEVEL_LOCK_WAITERS,
@@ -52,6 +53,7 @@ struct level_state {
 	int64_t counted_us; /* when; 0: never */
 	bool absent;        /* there is no such thing on this server */
 	bool denied;
+	bool stop; /* a URL said so: it is at its limit, whatever that is */
 };
 
 void level_state_init(struct level_state *state, enum level_id id, const struct own_probe *own);
@@ -66,6 +68,8 @@ struct level_answer {
 void level_answered(struct level_state *state, enum level_id id, const struct level_answer *answer, int64_t now_us);
 /* LEVEL_DISK's answer is a path; this is what was found there: the share that is used, or why it isn't known. */
 void level_disk_told(struct level_state *state, const char *path, double used, const char *why, int64_t now_us);
+/* What the URL of an own probe answered. */
+void level_told(struct level_state *state, const struct own_probe *own, const struct http_value *value, int64_t now_us);
 /* The reading for who has these settings; `own`: of LEVEL_OWN. */
 void level_add_reading(const struct level_state *state, enum level_id id, const struct level_want *want,
                        const struct own_probe *own, int64_t now_us, struct readings *readings);

@@ -12,11 +12,13 @@
 #include "daemon/throttle/reading.h"
 
 struct ev_loop;
+struct http_client;
 struct probe;
 
 /* What the probes of a target share; the throttle's. */
 struct probe_host {
 	struct ev_loop *loop;
+	struct http_client *http;
 	const struct engine *engine;
 	const struct config_target *target; /* another one after a reload */
 	char *daemon_id;
@@ -78,7 +80,8 @@ struct level_want {
 	const struct guard_settings *guards;
 	const struct throttle_table *table; /* NULL: none */
 };
-/* What is one number by SQL: `active`, `oldest`, `wal`, … and the own probes `sql:*`. Asks only for what is wanted. */
+/* What is one number by SQL: `active`, `oldest`, `wal`, … and the own probes `sql:*` and `http:*`. Asks only for what is wanted.
+ */
 struct probe *probe_level_new(const struct probe_host *host);
 /* All that is wanted from now on, of all jobs together. */
 void probe_level_want(struct probe *probe, const struct level_want *wants, size_t count);
@@ -97,5 +100,13 @@ enum histogram_worth probe_histogram_worth(const struct probe *probe);
 struct baseline *probe_histogram_baseline(struct probe *probe); /* as of a canary */
 /* Adds what it lacks, as a reading that does not count. */
 void probe_histogram_read_lack(const struct probe *probe, struct readings *readings);
+
+/* `latency` as the site tells it itself, at latency.url; unknown if the settings have none. Copies what it needs. */
+struct probe *probe_http_new(const struct probe_host *host, const struct throttle_settings *settings);
+struct baseline *probe_http_baseline(struct probe *probe); /* as of a canary */
+/* What its baseline is kept as: the host, and what tells its URLs apart without telling them. */
+void probe_http_name(const struct probe *probe, char *out, size_t size);
+/* Is it the one that these settings say? */
+bool probe_http_is(const struct probe *probe, const struct throttle_settings *settings);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * Asks for levels (level.h) as often as each is due, one question at a time on each of two connections: what is quick and told
- * each second does not wait for what may be slow. A connection is there as long as something is wanted of it.
+ * each second does not wait for what may be slow. A connection is there as long as something is wanted of it. Own probes by HTTP
+ * are asked beside them, each for itself.
  */
 #include "common/mem.h"
 #include "common/own_probe.h"
@@ -9,6 +10,7 @@
 #include "daemon/engine/dialect.h"
 #include "daemon/engine/link.h"
 #include "daemon/throttle/disk.h"
+#include "daemon/throttle/http_poll.h"
 #include "daemon/throttle/level.h"
 
 #include <ev.h>
@@ -28,7 +30,8 @@ enum lane_id { LANE_QUICK, LANE_SLOW, LANES };
 struct question {
 	enum level_id id;
 	struct throttle_table table;
-	struct own_probe *own; /* a copy; NULL: it is the level's */
+	struct own_probe *own;  /* a copy; NULL: it is the level's */
+	struct http_poll *poll; /* of an own probe by HTTP; NULL: it is asked on a lane */
 	struct level_state state;
 	int64_t every_us, due_us, wanted_us;
 };
@@ -51,6 +54,8 @@ struct probe_level {
 };
 
 static enum lane_id lane_of(const struct question *question) {
+	if (question->poll != NULL)
+		return LANES;
 	return question->id == LEVEL_ACTIVE || question->id == LEVEL_LOCK_WAITERS ? LANE_QUICK : LANE_SLOW;
 }
 
@@ -63,7 +68,9 @@ static const char *level_text(const struct probe_level *probe, enum level_id id)
 static bool same_probe(const struct own_probe *a, const struct own_probe *b) {
 	if (a == NULL || b == NULL)
 		return a == b;
-	return strcmp(a->name, b->name) == 0 && strcmp(a->text, b->text) == 0 && a->every_ms == b->every_ms;
+	return strcmp(a->name, b->name) == 0 && strcmp(a->text, b->text) == 0 && a->is_http == b->is_http &&
+	       a->every_ms == b->every_ms && strcmp(a->path != NULL ? a->path : "", b->path != NULL ? b->path : "") == 0 &&
+	       (a->limit > 0) == (b->limit > 0);
 }
 
 static struct question *find_question(const struct probe_level *probe, enum level_id id, const struct level_want *want,
@@ -77,7 +84,13 @@ static struct question *find_question(const struct probe_level *probe, enum leve
 	return NULL;
 }
 
-static struct question *question_new(enum level_id id, const struct level_want *want, const struct own_probe *own) {
+static void told(void *context, const struct http_value *value) {
+	struct question *question = context;
+	level_told(&question->state, question->own, value, clock_monotonic_us());
+}
+
+static struct question *question_new(const struct probe_host *host, enum level_id id, const struct level_want *want,
+                                     const struct own_probe *own) {
 	struct question *question = mem_alloc(sizeof *question);
 	question->id = id;
 	question->own = own_probe_copy_all(own, own != NULL ? 1 : 0);
@@ -85,12 +98,19 @@ static struct question *question_new(enum level_id id, const struct level_want *
 	if (levels[id].of_table && want->table != NULL)
 		question->table = *want->table;
 	level_state_init(&question->state, id, own);
+	if (own == NULL || !own->is_http)
+		return question;
+	char place[HTTP_PLACE_BYTES];
+	http_place(own->text, place, sizeof place);
+	text_format(question->state.reading.source, sizeof question->state.reading.source, "http %s", place);
+	question->poll = http_poll_new(host->loop, host->http, own->text, own->path, question->every_us, told, question);
 	return question;
 }
 
 static void question_free(struct question *question) {
 	if (question == NULL)
 		return;
+	http_poll_free(question->poll);
 	own_probe_free_all(question->own, question->own != NULL ? 1 : 0);
 	free(question);
 }
@@ -99,7 +119,7 @@ static void want_question(struct probe_level *probe, enum level_id id, const str
                           int64_t now_us) {
 	struct question *question = find_question(probe, id, want, own);
 	if (question == NULL) {
-		question = question_new(id, want, own);
+		question = question_new(probe->probe.host, id, want, own);
 		probe->questions = mem_resize(probe->questions, probe->nquestions + 1, sizeof(struct question *));
 		probe->questions[probe->nquestions++] = question;
 	}
@@ -251,6 +271,8 @@ void probe_level_want(struct probe *base, const struct level_want *wants, size_t
 				want_question(probe, (enum level_id)id, &wants[i], NULL, now_us);
 		for (size_t p = 0; p < wants[i].throttle->nsql; p++)
 			want_question(probe, LEVEL_OWN, &wants[i], &wants[i].throttle->sql[p], now_us);
+		for (size_t p = 0; p < wants[i].throttle->nhttp; p++)
+			want_question(probe, LEVEL_OWN, &wants[i], &wants[i].throttle->http[p], now_us);
 	}
 	for (size_t i = probe->nquestions; i-- > 0;)
 		if (now_us - probe->questions[i]->wanted_us > lingers_us)
@@ -328,6 +350,8 @@ void probe_level_read(const struct probe *base, const struct level_want *want, i
 	}
 	for (size_t i = 0; i < want->throttle->nsql; i++)
 		add_one(probe, LEVEL_OWN, want, &want->throttle->sql[i], now_us, readings);
+	for (size_t i = 0; i < want->throttle->nhttp; i++)
+		add_one(probe, LEVEL_OWN, want, &want->throttle->http[i], now_us, readings);
 }
 
 static void read_levels(const struct probe *probe, const struct throttle_settings *settings, int64_t now_us,

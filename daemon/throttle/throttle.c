@@ -227,11 +227,12 @@ void throttle_batch_ended(struct throttle_user *user, int64_t rows, bool by_rate
 
 /* ---- from begin to end ------------------------------------------------------------------------------------------- */
 
-struct throttle *throttle_new(struct ev_loop *loop, const struct engine *engine, const struct config_target *target,
-                              const char *daemon_id) {
+struct throttle *throttle_new(struct ev_loop *loop, struct http_client *http, const struct engine *engine,
+                              const struct config_target *target, const char *daemon_id) {
 	struct throttle *throttle = mem_alloc(sizeof *throttle);
 	*throttle = (struct throttle){
-		.host = {.loop = loop, .engine = engine, .target = target, .daemon_id = mem_dup(daemon_id), .resting = true},
+		.host =
+			{.loop = loop, .http = http, .engine = engine, .target = target, .daemon_id = mem_dup(daemon_id), .resting = true},
 		.regulator = {.resting = true}};
 	throttle->lag = probe_lag_new(&throttle->host);
 	throttle->levels = probe_level_new(&throttle->host);

@@ -18,10 +18,11 @@
 struct throttle;
 struct throttle_user;
 struct ev_loop;
+struct http_client;
 
-/* `daemon_id` names this daemon's heartbeat rows; `target` must outlive the throttle (throttle_retarget swaps it). */
-struct throttle *throttle_new(struct ev_loop *loop, const struct engine *engine, const struct config_target *target,
-                              const char *daemon_id);
+/* `daemon_id` names this daemon's heartbeat rows; `http` and `target` must outlive the throttle (throttle_retarget swaps it). */
+struct throttle *throttle_new(struct ev_loop *loop, struct http_client *http, const struct engine *engine,
+                              const struct config_target *target, const char *daemon_id);
 /* Its users have left. NULL allowed. */
 void throttle_free(struct throttle *throttle);
 /* After a reload: the same target with changed settings. What stayed the same keeps its connections. */

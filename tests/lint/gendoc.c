@@ -46,8 +46,10 @@ static void print_mysql_fragments(void) {
 }
 
 static void print_own_probes(void) {
-	puts("\n## An own probe\n\nEach group of the list `throttle.sql`.\n");
+	puts("\n## An own probe by SQL\n\nEach group of the list `throttle.sql`.\n");
 	keytable_write_markdown(own_probe_sql_keys, false, stdout);
+	puts("\n## An own probe by HTTP\n\nEach group of the list `throttle.http`.\n");
+	keytable_write_markdown(own_probe_http_keys, false, stdout);
 }
 
 static void print_job_file(void) {

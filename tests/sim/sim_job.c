@@ -89,7 +89,7 @@ static void process_start(struct process *p) {
 	p->events = events_new();
 	events_subscribe(p->events, on_event, p);
 	p->stop_file = stop_file_new(p->loop, &p->stop_path, 1, on_stop_file, p);
-	p->host = (struct target_host){p->loop, p->events, p->stop_file, &p->owner};
+	p->host = (struct target_host){.loop = p->loop, .events = p->events, .stop_file = p->stop_file, .owner = &p->owner};
 	p->target = (struct config_target){.name = (char *)"db",
 	                                   .url = (char *)"postgresql://memory",
 	                                   .admin_url = (char *)"postgresql://memory",

@@ -173,7 +173,22 @@ static void what_is_not_built_is_refused(void **state) {
 	        ":2: approvals: not built yet for environment \"production\"; leave it out until then", NULL);
 	config_free(loaded(TARGET("environment = \"test\"; approvals = [ \"ticket\" ];")));
 	config_free(loaded(TARGET("approvals = [ ];")));
-	refused(TARGET("throttle = { http = ( { name = \"a\"; } ); };"), ":1: throttle.http: not built yet; leave it out", "");
+}
+
+static void latency_by_http_needs_a_url(void **state) {
+	(void)state;
+	static const char hint[] = "latency = { source = \"http\"; url = \"http://…\"; };";
+	refused(TARGET("throttle = { latency = {\nsource = \"http\"; }; };"),
+	        ":2: throttle.latency.source: it needs throttle.latency.url beside it", hint);
+	refused(TARGET("throttle = { latency = { window = \"5s\"; }; };"),
+	        ":1: throttle.latency.window: it needs throttle.latency.url beside it", hint);
+	struct config *c =
+		loaded(TARGET("throttle = { latency = { source = \"http\"; url = \"https://u:sesame@h:9090/q\"; unit = \"ms\"; }; "
+	                  "http = ( { name = \"a\"; url = \"http://h\"; } ); };"));
+	const struct throttle_settings *t = &c->targets[0].throttle;
+	assert_string_equal(t->latency_url, "https://u:sesame@h:9090/q");
+	assert_true(t->latency_unit == LATENCY_MS && t->nhttp == 1);
+	config_free(c);
 }
 
 static void passwords_are_never_shown(void **state) {
@@ -185,6 +200,9 @@ static void passwords_are_never_shown(void **state) {
 		TARGET("admin_url = \"u:sesame@h\";"),
 		TARGET("replicas = ( { name = \"r\"; url = \"sesame\"; } );"),
 		TARGET("admin_url = [ \"sesame\" ];"),
+		TARGET("throttle = { latency = { url = \"u:sesame@h\"; }; };"),
+		TARGET("throttle = { latency = { url = [ \"sesame\" ]; }; };"),
+		TARGET("throttle = { http = ( { name = \"a\"; url = \"ftp://u:sesame@h\"; } ); };"),
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		struct config *config = NULL;
@@ -307,15 +325,11 @@ static int tear_down(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults_are_the_contract_s),
-		cmocka_unit_test(every_key_is_read),
-		cmocka_unit_test(mistakes_have_a_place_and_a_hint),
-		cmocka_unit_test(names_are_unique),
-		cmocka_unit_test(what_is_not_built_is_refused),
-		cmocka_unit_test(passwords_are_never_shown),
-		cmocka_unit_test(urls_are_masked),
-		cmocka_unit_test(a_file_that_can_t_be_read_is_told),
-		cmocka_unit_test(the_shipped_file_loads_and_is_complete),
+		cmocka_unit_test(defaults_are_the_contract_s),       cmocka_unit_test(every_key_is_read),
+		cmocka_unit_test(mistakes_have_a_place_and_a_hint),  cmocka_unit_test(names_are_unique),
+		cmocka_unit_test(what_is_not_built_is_refused),      cmocka_unit_test(latency_by_http_needs_a_url),
+		cmocka_unit_test(passwords_are_never_shown),         cmocka_unit_test(urls_are_masked),
+		cmocka_unit_test(a_file_that_can_t_be_read_is_told), cmocka_unit_test(the_shipped_file_loads_and_is_complete),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

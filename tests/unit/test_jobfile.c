@@ -260,7 +260,6 @@ static void what_is_not_built_is_refused(void **state) {
 		{"verify = { checks = 5; };", "verify.checks: a list ( … ) is wanted"},
 		{"errors = { quarantine = true; };", "errors.quarantine: not built yet; leave it out or set it to false"},
 		{"errors = { max_quarantined = 100; };", "errors.max_quarantined: not built yet; leave it out or set it to 0"},
-		{"throttle = { http = ( { name = \"q\"; } ); };", "throttle.http: not built yet; leave it out"},
 		{"guards = { on_guard = \"rollback\"; };", "guards.on_guard: not built yet; leave it out or set it to \"pause\""},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -313,6 +312,87 @@ static void own_probes(void **state) {
 	assert_false(jobfile_set(job, "batch.rows", "1", &err));
 	assert_string_equal(t->sql[1].text, "SELECT 2");
 	jobfile_free(job);
+}
+
+static void own_probes_by_http(void **state) {
+	(void)state;
+	static const struct {
+		const char *text, *message;
+	} bad[] = {
+		{"{ name = \"a\"; limit = 1; }", "url: missing, but required"},
+		{"{ name = \"a\"; url = \"ftp://u:secret@h\"; }", "url: \"…\" is not a URL that begins with http:// or https://"},
+		{"{ name = \"a\"; url = \"http://\"; }", "url: \"…\" is not a URL that begins with http:// or https://"},
+		{"{ name = \"a\"; url = \"http://h\"; path = \"a..b\"; limit = 1; }", "path: "},
+		{"{ name = \"a\"; url = \"http://h\"; path = \"a\"; }", "path: tells nothing without limit: only the status counts then"},
+		{"{ name = \"a\"; url = \"http://h\"; ok = 1; }", "ok: tells nothing without limit: only the status counts then"},
+		{"{ name = \"a\"; url = \"http://h\"; ok = 2; limit = 1; }", "ok: 2 is not below limit, 1"},
+		{"{ name = \"a\"; sql = \"SELECT 1\"; url = \"http://h\"; }", "unknown key sql"},
+		{"{ name = \"a\"; url = \"http://h\"; }, { name = \"a\"; url = \"http://i\"; }", "name: two probes are named \"a\""},
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		autofree char *text = mem_printf("%s\nthrottle = { http = ( %s ); };", UPDATE, bad[i].text);
+		struct jobfile *job = NULL;
+		struct error err;
+		autofree char *message = mem_printf("x.job:2: %s", bad[i].message);
+		assert_false(jobfile_parse(text, "x.job", &job, &err));
+		if (strncmp(err.message, message, strlen(message)) != 0)
+			fail_msg("%s, not %s", err.message, message);
+		assert_null(strstr(err.message, "secret"));
+	}
+	struct jobfile *job = parse(UPDATE "throttle = { sql = ( { name = \"a\"; sql = \"SELECT 1\"; limit = 10; } );"
+	                                   "http = ( { name = \"a\"; url = \"https://u:p@h/x\"; },"
+	                                   "{ name = \"b\"; url = \"http://h\"; path = \"a.b\"; limit = 2; every = \"1s\"; } ); };");
+	const struct throttle_settings *t = &job->settings.throttle;
+	assert_true(t->nsql == 1 && t->nhttp == 2 && !t->sql[0].is_http && t->http[0].is_http);
+	assert_true(t->http[0].limit == 0 && t->http[0].path == NULL && t->http[1].ok == 1 && t->http[1].every_ms == 1000);
+	struct error err;
+	assert_true(jobfile_set(job, "batch.rows", "500", &err)); /* the lists are copied with the rest */
+	assert_false(jobfile_set(job, "batch.rows", "1", &err));
+	assert_string_equal(t->http[1].path, "a.b");
+	struct jobfile *plain = parse(UPDATE "throttle = { sql = ( { name = \"a\"; sql = \"SELECT 1\"; limit = 10; } ); };");
+	assert_string_not_equal(plain->sha256, job->sha256);
+	jobfile_inherit_limits(plain, t, &job->settings.guards);
+	assert_int_equal(plain->settings.throttle.nhttp, 2);
+	assert_true(plain->settings.throttle.http[1].inherited && plain->settings.throttle.http[1].is_http);
+	jobfile_free(plain);
+	jobfile_free(job);
+}
+
+static void latency_by_http(void **state) {
+	(void)state;
+	refused(UPDATE "throttle = { latency = { url = \"localhost:9090\"; }; };",
+	        "x.job:1: throttle.latency.url: \"…\" is not a URL that begins with http:// or https://", NULL);
+	refused(UPDATE "throttle = { latency = {\nunit = \"ms\"; }; };",
+	        "x.job:2: throttle.latency.unit: it needs throttle.latency.url beside it", NULL);
+	refused(UPDATE "throttle = { latency = { path = \"a\"; }; };",
+	        "x.job:1: throttle.latency.path: it needs throttle.latency.url beside it", NULL);
+	refused(UPDATE "throttle = { latency = { url = \"http://h\"; every = \"100ms\"; }; };",
+	        "x.job:1: throttle.latency.every: 100ms is out of range: 200ms to 10s is allowed", NULL);
+	struct jobfile *target =
+		parse(UPDATE "throttle = { latency = { url = \"http://u:p@h/q\"; path = \"a\"; unit = \"ms\"; every = \"5s\"; }; };");
+	struct jobfile *job = parse(UPDATE "throttle = { latency = { source = \"http\"; }; };");
+	const struct throttle_settings *t = &job->settings.throttle;
+	struct throttle_settings none = {0};
+	struct error err;
+	assert_true(t->latency_unit == LATENCY_S && t->latency_every_ms == 1000 && t->latency_window_ms == 2000);
+	assert_false(jobfile_check_limits(job, &none, &target->settings.guards, &err));
+	assert_string_equal(err.message, "throttle.latency.source: http needs throttle.latency.url, here or of the target");
+	for (int i = 0; i < 2; i++) {
+		jobfile_inherit_limits(job, &target->settings.throttle, &target->settings.guards);
+		assert_true(jobfile_check_limits(job, &target->settings.throttle, &target->settings.guards, &err));
+		assert_string_equal(t->latency_url, "http://u:p@h/q");
+		assert_string_equal(t->latency_path, "a");
+		assert_true(t->latency_unit == LATENCY_MS && t->latency_every_ms == 5000);
+	}
+	assert_true(jobfile_set(job, "batch.rows", "500", &err)); /* the texts are copied with the rest */
+	assert_false(jobfile_set(job, "batch.rows", "1", &err));
+	assert_false(jobfile_set(job, "throttle.latency.url", "http://u:p@i", &err)); /* it would stand in the log of events */
+	assert_null(strstr(err.message, "u:p"));
+	assert_string_equal(t->latency_url, "http://u:p@h/q");
+	assert_false(jobfile_check_limits(target, &target->settings.throttle, &target->settings.guards, &err));
+	assert_string_equal(err.message, "throttle.latency.url: its target's configuration says which one counts");
+	jobfile_free(job);
+	jobfile_free(target);
 }
 
 /* The target's are asked beside the job's own. */
@@ -621,6 +701,8 @@ int main(void) {
 		cmocka_unit_test(windows_are_read),
 		cmocka_unit_test(a_sum_is_for_ever),
 		cmocka_unit_test(own_probes),
+		cmocka_unit_test(own_probes_by_http),
+		cmocka_unit_test(latency_by_http),
 		cmocka_unit_test(own_probes_are_inherited),
 		cmocka_unit_test(identity_is_the_parsed_content),
 		cmocka_unit_test(set_keeps_the_checks),

@@ -83,6 +83,46 @@ static void readings_of_own_probes(void **state) {
 	readings_free(&readings);
 }
 
+static struct reading as_told(const struct own_probe *probe, struct level_state *s, struct http_value value) {
+	const struct throttle_settings none = {0};
+	const struct level_want want = {.throttle = &none};
+	struct readings readings = {0};
+	level_told(s, probe, &value, second_us);
+	level_add_reading(s, LEVEL_OWN, &want, probe, second_us, &readings);
+	struct reading reading = readings.list[0];
+	readings_free(&readings);
+	return reading;
+}
+
+static void own_probes_by_http(void **state) {
+	(void)state;
+	const struct own_probe number = {.name = (char *)"n", .text = (char *)"http://h", .ok = 2, .limit = 4, .is_http = true};
+	const struct own_probe status = {.name = (char *)"s", .text = (char *)"http://h", .is_http = true};
+	struct level_state s;
+	level_state_init(&s, LEVEL_OWN, &number);
+	struct reading r = as_told(&number, &s, (struct http_value){.kind = HTTP_VALUE_NUMBER, .number = 3});
+	assert_string_equal(r.probe, "http:n");
+	assert_true(r.counts && r.value == 3 && reading_pressure(&r, second_us) == 0.5);
+	r = as_told(&number, &s, (struct http_value){.kind = HTTP_VALUE_STOP, .why = "too much"});
+	assert_true(r.value == 4 && reading_pressure(&r, second_us) == 1);
+	assert_string_equal(r.detail, "too much");
+	r = as_told(&number, &s, (struct http_value){.kind = HTTP_VALUE_GO});
+	assert_true(r.state == READING_UNKNOWN && r.detail[0] == '\0');
+	assert_string_equal(r.why, "the answer has no number");
+	r = as_told(&number, &s, (struct http_value){.kind = HTTP_VALUE_UNKNOWN, .why = "HTTP 503"});
+	assert_string_equal(r.why, "HTTP 503");
+	assert_int_equal(r.good, 0);
+	level_state_init(&s, LEVEL_OWN, &status);
+	r = as_told(&status, &s, (struct http_value){.kind = HTTP_VALUE_GO});
+	assert_true(r.state == READING_KNOWN && r.limit == 1 && reading_pressure(&r, second_us) == 0);
+	r = as_told(&status, &s, (struct http_value){.kind = HTTP_VALUE_STOP});
+	assert_true(reading_pressure(&r, second_us) == 1);
+	r = as_told(&status, &s, (struct http_value){.kind = HTTP_VALUE_NUMBER, .number = 7}); /* no limit, so nobody asked for one */
+	assert_true(reading_pressure(&r, second_us) == 0);
+	r = as_told(&status, &s, (struct http_value){.kind = HTTP_VALUE_UNKNOWN, .why = "HTTP 404"});
+	assert_true(r.state == READING_UNKNOWN && r.counts);
+}
+
 /* Bytes in a minute. The first look tells nothing, nor one behind a restart of the server. */
 static void counters(void **state) {
 	(void)state;
@@ -233,6 +273,7 @@ int main(void) {
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(what_is_no_number),
 		cmocka_unit_test(readings_of_own_probes),
+		cmocka_unit_test(own_probes_by_http),
 		cmocka_unit_test(counters),
 		cmocka_unit_test(slots_have_two_limits),
 		cmocka_unit_test(what_is_wanted),
