@@ -70,7 +70,8 @@ static void look_at_guard(struct throttle_user *user, const struct readings *rea
 	}
 	for (size_t i = 0; i < readings->count; i++) {
 		const struct reading *r = &readings->list[i];
-		if (r->nature != READING_LATENCY || r->baseline <= 0 || throttle->regulator.resting)
+		bool is_site = strcmp(r->probe, "latency") == 0; /* and not our own commits' */
+		if (!is_site || r->baseline <= 0 || throttle->regulator.resting)
 			continue;
 		if (guard_latency(&user->guard, r, increase, throttle->regulator.control.rate_rows_s, now_us))
 			text_format(user->answer.guard, sizeof user->answer.guard,
