@@ -242,6 +242,14 @@ MUTANTS = {
                  ["test_throttle.py::test_somebody_else_s_load_pauses_and_throws_nothing_away"]),
     "a baseline is learned at work": ([("daemon/throttle/latency.c", "if (mode == LATENCY_WORK)", "if (mode == LATENCY_WORK && false)")],
                                      ["unit/test_latency"]),
+    "what looks back at our work is a baseline": (
+        [("daemon/throttle/latency_told.c", "now_us - told->rests_since_us < told->window_us", "now_us < told->window_us")], ["unit/test_latency_told"]),
+    "the site's own P95 is believed by one value": (
+        [("daemon/throttle/latency_told.c", "count >= enough_values", "count > 0")], ["unit/test_latency_told"]),
+    "any answer of an own URL is go": (
+        [("daemon/throttle/level.c", "bool by_status = own->limit <= 0 &&", "bool by_status = own->limit != 77 &&")], ["unit/test_level"]),
+    "a URL's password is in a message": (
+        [("common/own_probe.c", "KEY_REQUIRED | KEY_SECRET", "KEY_REQUIRED")], ["unit/test_jobfile_limits"]),
     "a baseline follows us up": ([("daemon/throttle/baseline.c", "fmin(sum / weights, most)", "sum / weights + 0 * most")], ["unit/test_latency"]),
     "those behind a hung query are not counted": (
         [("daemon/throttle/histogram.c", "if (every_us <= 0)", "if (every_us != 0)")], ["unit/test_histogram"]),

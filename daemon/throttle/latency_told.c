@@ -64,11 +64,12 @@ void latency_told_end_phase(struct latency_told *told, int64_t now_us) {
 /* A value looks back over a window: in a phase the first ones still tell of our work. At work they tell too little of it, which
  * is answered by waiting for the next ones: a long window would never be full of work. */
 static enum latency_mode mode_of(struct latency_told *told, enum latency_mode mode, int64_t now_us) {
-	if (mode != told->mode || told->mode_since_us == 0)
-		told->mode_since_us = now_us;
-	told->mode = mode;
-	bool known = told->baseline.value > 0 || told->work.count > 0; /* or else we have not worked yet */
-	bool too_soon = mode == LATENCY_IDLE && known && now_us - told->mode_since_us < told->window_us;
+	bool rests = mode != LATENCY_WORK;
+	if (rests && !told->rests)
+		told->rests_since_us = now_us;
+	told->rests = rests;
+	bool worked = told->baseline.value > 0 || told->work.count > 0;
+	bool too_soon = mode == LATENCY_IDLE && worked && now_us - told->rests_since_us < told->window_us;
 	return too_soon ? LATENCY_SETTLE : mode;
 }
 

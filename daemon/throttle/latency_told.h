@@ -23,8 +23,8 @@ struct latency_told {
 	struct told_values work;     /* phases without work between them don't count */
 	struct told_values idle;     /* of the present phase without work */
 	int64_t idle_since_us;
-	int64_t mode_since_us;
-	enum latency_mode mode;
+	bool rests;
+	int64_t rests_since_us;
 	struct baseline baseline;
 };
 

@@ -54,7 +54,6 @@ static void a_phase_begins_a_window_later(void **state) {
 	run(20, 9, LATENCY_WORK);
 	tell(9, LATENCY_SETTLE);
 	tell(9, LATENCY_IDLE);
-	tell(9, LATENCY_IDLE);
 	assert_float_equal(estimate().value, 9, 1e-9);
 	run(4, 6, LATENCY_IDLE);
 	assert_float_equal(estimate().value, 6, 1e-9);
