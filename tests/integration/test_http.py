@@ -10,6 +10,8 @@ import pytest
 from jobs import increment
 from waiting import holds_for, wait_for
 
+pytestmark = pytest.mark.engine("postgresql")  # the kind of database has no part in it
+
 ROWS = 200000
 SECRET = "sesame"
 

@@ -90,6 +90,7 @@ def test_the_rate_gives_way_to_a_slow_site(server, db, site, daemon):
     assert daemon.state(job) == "running"
 
 
+@pytest.mark.engine("postgresql")  # its kind has no part in this, which takes three windows
 def test_latency_that_stays_high_pauses(server, db, site, daemon):
     daemon = daemon(learn="8s")  # so long that commits have a baseline, too: they are no guard's
     job = start_job(daemon, guards={"p95_increase": 0.6})
