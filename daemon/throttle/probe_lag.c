@@ -339,12 +339,15 @@ static void add_list(const struct probe_lag *lag, bool blind, const char *why, s
 
 /* It has a limit only where there are phases without work to compare with: where latency is watched. */
 static void add_commit(const struct probe_lag *lag, const struct throttle_settings *settings, struct readings *readings) {
+	static const int64_t fewest = 100;
 	if (lag->commit.samples == 0)
 		return;
 	struct reading *reading = readings_add(readings, &lag->commit);
 	reading->baseline = reading->ok = lag->commits.baseline.value;
-	reading->counts = latency_is_watched(settings) && settings->max_commit_increase > 0 && reading->baseline > 0;
-	reading->limit = reading->counts ? reading->baseline * (1 + settings->max_commit_increase) : 0;
+	reading->sure = true; /* ten a second are never many: how little they tell goes into the set point, and holds up nobody */
+	bool limited = latency_is_watched(settings) && settings->max_commit_increase > 0 && reading->baseline > 0;
+	reading->limit = limited ? reading->baseline * (1 + settings->max_commit_increase) : 0;
+	reading->counts = limited && reading->samples >= fewest;
 }
 
 static void read_replicas(const struct probe *probe, const struct throttle_settings *settings, int64_t now_us,
