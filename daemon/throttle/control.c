@@ -67,7 +67,7 @@ static double set_point_of(const struct control_input *input) {
 
 static void grow(struct control *control, const struct control_input *input) {
 	control->move = MOVE_UNSURE;
-	if (input->growth != GROWTH_FREE || input->used_rows_s < 0)
+	if (input->growth != GROWTH_FREE)
 		return;
 	control->move = MOVE_UNUSED;
 	if (input->used_rows_s < used_enough * control->rate_rows_s) {

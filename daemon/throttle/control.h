@@ -42,7 +42,7 @@ struct control_input {
 	bool latency_binds; /* that pressure is the latency's */
 	double uncertainty; /* its standard error; 0: it is exact */
 	enum throttle_growth growth;
-	double used_rows_s;   /* since the last tick, while work was allowed; < 0: not known, as there was hardly such time */
+	double used_rows_s;   /* since the last tick, while work was allowed */
 	bool duty_bound;      /* it was not the rate that made the jobs wait */
 	double batch_ms;      /* the longest that any job's settings allow */
 	bool latency_watched; /* else batches are as long as the settings allow */

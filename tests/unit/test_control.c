@@ -124,9 +124,6 @@ static void who_does_not_use_it_gets_no_more(void **state) {
 	input.duty_bound = true; /* longer batches make it */
 	tick(input);
 	assert_true(near(c.rate_rows_s, 1000) && near(c.batch_ms, 5 * 1.65));
-	input.used_rows_s = -1; /* not known */
-	tick(input);
-	assert_true(near(c.rate_rows_s, 1000) && near(c.batch_ms, 5 * 1.65));
 	input.used_rows_s = 710;
 	tick(input);
 	assert_true(near(c.rate_rows_s, 1650));
