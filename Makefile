@@ -65,6 +65,7 @@ DAEMON_SRC := \
 	daemon/base/http_client.c \
 	daemon/base/log.c \
 	daemon/base/notify.c \
+	daemon/base/thread.c \
 	daemon/base/zone.c \
 	daemon/daemon.c \
 	daemon/engine/connecting.c \

@@ -166,8 +166,8 @@ MUTANTS = {
                                ["test_traps.py::test_idle_connections_that_are_ended_while_held_are_made_again",
                                 "test_adopt.py::test_a_promoted_replica_needs_no_adoption"]),
     "connecting in the loop": (
-        [("daemon/engine/connecting.c", "pthread_create(&thread, &attributes, connect_thread, attempt) == 0",
-          "((void)&thread, connect_thread(attempt) == NULL)")],
+        [("daemon/engine/connecting.c", "thread_start_detached(connect_thread, attempt)",
+          "connect_thread(attempt) == NULL")],
         ["unit/test_engine_postgres"]),
     "COMMIT flies though the fence has not held": (
         [(DIALECT, ", 1 / (SELECT count(*) FROM ", ", 1 + (SELECT count(*) FROM ")], FENCED),

@@ -5,10 +5,10 @@
 #include "daemon/engine/connecting.h"
 
 #include "common/mem.h"
+#include "daemon/base/thread.h"
 
 #include <ev.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,17 +60,8 @@ static void *connect_thread(void *argument) {
 }
 
 static bool start_thread(struct attempt *attempt) {
-	pthread_attr_t attributes;
-	pthread_t thread;
-	sigset_t all, old;
-	sigfillset(&all);
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the loop's; the thread inherits the mask */
 	attempt->references++;
-	bool started = pthread_create(&thread, &attributes, connect_thread, attempt) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attributes);
+	bool started = thread_start_detached(connect_thread, attempt);
 	if (!started)
 		attempt->references--;
 	return started;

@@ -3,11 +3,11 @@
 
 #include "common/mem.h"
 #include "common/text.h"
+#include "daemon/base/thread.h"
 
 #include <errno.h>
 #include <ev.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -65,17 +65,8 @@ static void *look_thread(void *argument) {
 }
 
 static bool start_thread(struct look *look) {
-	pthread_attr_t attributes;
-	pthread_t thread;
-	sigset_t all, old;
-	sigfillset(&all);
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the loop's; the thread inherits the mask */
 	look->references++;
-	bool started = pthread_create(&thread, &attributes, look_thread, look) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attributes);
+	bool started = thread_start_detached(look_thread, look);
 	if (!started)
 		look->references--;
 	return started;
